@@ -4,7 +4,7 @@
 //! garbage, is paid by deleting the secret, and is never forgotten: a refusal or an unknown
 //! outcome leaves it on record with the reason.
 
-use crate::{Authority, Effect, HandOver, HandOverId, Phase, Refusal, SecretId};
+use crate::{Authority, HandOver, HandOverId, Payment, Phase, Refusal, SecretId};
 use serde::{Deserialize, Serialize};
 
 /// What is to be deleted.
@@ -63,13 +63,13 @@ impl Debt {
     }
 
     /// What pays it.
-    pub fn pending(&self) -> Effect {
+    pub fn pending(&self) -> Payment {
         match &self.garbage {
             Garbage::Secret(secret) => {
-                Effect::Delete { secret: secret.clone(), authority: self.authority.clone() }
+                Payment::Delete { secret: secret.clone(), authority: self.authority.clone() }
             }
             Garbage::Shells { name } => {
-                Effect::Sweep { name: name.clone(), authority: self.authority.clone() }
+                Payment::Sweep { name: name.clone(), authority: self.authority.clone() }
             }
         }
     }

@@ -27,7 +27,7 @@ impl fmt::Display for Authority {
     }
 }
 
-/// One effect on the key manager.
+/// One effect of a copy.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Effect {
     /// Create an empty secret with the attributes of `like`.
@@ -55,6 +55,11 @@ pub enum Effect {
         /// Who owns the shell.
         receiver: Authority,
     },
+}
+
+/// What pays a debt.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Payment {
     /// Delete a secret that no row names. A secret that is already gone counts as deleted.
     Delete {
         /// The secret to delete.
@@ -71,7 +76,7 @@ pub enum Effect {
     },
 }
 
-/// The two effects of a copy, where an event has to say which one it answers.
+/// The effects of a copy by name, where an event has to say which one it answers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Step {

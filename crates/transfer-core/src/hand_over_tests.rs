@@ -70,9 +70,7 @@ fn distinct_keys_are_copied_one_by_one_and_equal_ones_once() {
 #[test]
 fn a_refused_step_aborts_and_the_shell_becomes_the_receivers_debt() {
     let mut hand_over = claim(Operation::Accept, &["k1"]);
-    hand_over
-        .apply(Event::ShellCreated { old: "k1".into(), shell: "s1".into() })
-        .expect("shell");
+    hand_over.apply(Event::ShellCreated { old: "k1".into(), shell: "s1".into() }).expect("shell");
     hand_over.apply(Event::Refused { step: Step::Fill, refusal: refusal() }).expect("refused");
     assert_eq!(hand_over.pending(), Pending::Abort);
     assert!(hand_over.debts().is_empty(), "no debt before the database went back");
@@ -81,7 +79,7 @@ fn a_refused_step_aborts_and_the_shell_becomes_the_receivers_debt() {
     assert_eq!(debts.len(), 1);
     assert_eq!(
         debts[0].pending(),
-        Effect::Delete { secret: "s1".into(), authority: Authority::Project("y".into()) }
+        crate::Payment::Delete { secret: "s1".into(), authority: Authority::Project("y".into()) }
     );
 }
 
@@ -109,7 +107,10 @@ fn an_unknown_shell_moves_no_phase_and_leaves_a_sweep() {
     hand_over.apply(Event::Aborted).expect("aborted");
     assert_eq!(
         hand_over.debts()[0].pending(),
-        Effect::Sweep { name: "volume-transfer-h1".to_owned(), authority: Authority::Service }
+        crate::Payment::Sweep {
+            name: "volume-transfer-h1".to_owned(),
+            authority: Authority::Service
+        }
     );
 }
 

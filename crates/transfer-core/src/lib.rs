@@ -28,7 +28,7 @@ mod journal;
 pub mod invariants;
 
 pub use debt::{Debt, DebtId, Garbage, Settlement};
-pub use effect::{Authority, Effect, Refusal, Step};
+pub use effect::{Authority, Effect, Payment, Refusal, Step};
 pub use hand_over::{
     AbortCause, Event, HandOver, IllegalEvent, KeyCopy, Operation, Parties, Pending, Phase,
 };

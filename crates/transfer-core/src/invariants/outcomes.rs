@@ -72,8 +72,9 @@ fn count_rows(world: &World) -> BTreeMap<(&ProjectId, String), i64> {
             for (resource, amount) in [(count, 1), ("gigabytes", row.size_gb)] {
                 *counted.entry((&row.project, resource.to_owned())).or_insert(0) += amount;
                 if let Some(type_name) = &volume.type_name {
-                    *counted.entry((&row.project, format!("{resource}_{type_name}"))).or_insert(0) +=
-                        amount;
+                    *counted
+                        .entry((&row.project, format!("{resource}_{type_name}")))
+                        .or_insert(0) += amount;
                 }
             }
         }
@@ -82,11 +83,10 @@ fn count_rows(world: &World) -> BTreeMap<(&ProjectId, String), i64> {
 }
 
 pub(super) fn drains(world: &World) -> Vec<String> {
-    let claims = world
-        .hand_overs
-        .iter()
-        .filter(|hand_over| !hand_over.has_ended())
-        .map(|hand_over| format!("hand-over {} still claims {}", hand_over.id(), hand_over.volume()));
+    let claims =
+        world.hand_overs.iter().filter(|hand_over| !hand_over.has_ended()).map(|hand_over| {
+            format!("hand-over {} still claims {}", hand_over.id(), hand_over.volume())
+        });
     let debts = world
         .debts
         .iter()
