@@ -1,0 +1,81 @@
+//! What keystonemiddleware's `auth_token` does in front of a service: who is it that asks?
+//!
+//! It asks the same state as Keystone, so a revoked token is refused at once (a real middleware may
+//! go on for the 300 seconds of its cache). An expired token is let through beside a service token.
+
+use axum::response::{IntoResponse as _, Response};
+use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
+
+use crate::Simulator;
+use crate::identity::{Named, Scope, TokenFault};
+use crate::state::State;
+
+/// Whoever holds a token.
+#[derive(Clone, Debug)]
+pub(crate) struct Bearer {
+    pub(crate) user: Named,
+    pub(crate) project: Option<Named>,
+    pub(crate) roles: Vec<String>,
+}
+
+impl Bearer {
+    /// Reads a token's holder from the state as it is now.
+    pub(crate) fn of(
+        state: &State,
+        text: &str,
+        now: time::OffsetDateTime,
+        allow_expired: bool,
+    ) -> Result<Self, TokenFault> {
+        let token = state.identity.token(text, now, allow_expired)?;
+        let user = state.identity.user(&token.user_id).cloned().ok_or(TokenFault::Invalid)?;
+        let project = match &token.scope {
+            Scope::Unscoped | Scope::System => None,
+            Scope::Project(id) => state.identity.project(id).cloned(),
+        };
+        let roles = state.identity.roles_of(&token.user_id, &token.scope);
+        if roles.is_empty() && token.scope != Scope::Unscoped {
+            return Err(TokenFault::Invalid);
+        }
+        Ok(Self { user, project, roles: roles.into_iter().map(|role| role.name.clone()).collect() })
+    }
+
+    pub(crate) fn has_role(&self, role: &str) -> bool {
+        self.roles.iter().any(|held| held == role)
+    }
+}
+
+/// A header as text; `None` when it is absent or not ASCII.
+pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+/// The holder of the request's token; whoever gets none answers with [`unauthorized`].
+pub(crate) fn authenticate(simulator: &Simulator, headers: &HeaderMap) -> Option<Bearer> {
+    let now = simulator.clock().now();
+    simulator.read(|state| {
+        let is_service = header(headers, "x-service-token").is_some_and(|text| {
+            Bearer::of(state, text, now, false).is_ok_and(|bearer| bearer.has_role("service"))
+        });
+        let text = header(headers, "x-auth-token")?;
+        Bearer::of(state, text, now, is_service).ok()
+    })
+}
+
+/// The middleware's 401.
+pub(crate) fn unauthorized(simulator: &Simulator) -> Response {
+    let body = json!({"error": {
+        "code": 401,
+        "title": "Unauthorized",
+        "message": "The request you have made requires authentication.",
+    }});
+    let headers =
+        [(CONTENT_TYPE, "application/json".to_owned()), (WWW_AUTHENTICATE, challenge(simulator))];
+    (StatusCode::UNAUTHORIZED, headers, body.to_string()).into_response()
+}
+
+/// The value of `WWW-Authenticate`.
+pub(crate) fn challenge(simulator: &Simulator) -> String {
+    format!("Keystone uri=\"{}/v3\"", simulator.urls().identity)
+}

@@ -1,0 +1,286 @@
+//! Secrets: create in one or two steps, read, fill, delete.
+//!
+//! A secret is looked up whatever its project, so that a stranger's is a 403 and a missing one a
+//! 404; both come before anything that is wrong with the request itself.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Extension, Path, RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
+use http::{HeaderMap, Method, StatusCode};
+use serde_json::{Map, Value, json};
+use time::{OffsetDateTime, UtcOffset};
+use uuid::{Uuid, Version};
+
+use super::content::{self, OCTETS, TEXT};
+use super::error::{Issue, Refusal};
+use super::{Caller, validate};
+use crate::Simulator;
+use crate::authtoken::header;
+use crate::key_manager::{Attributes, Filling, KeyManager, Secret};
+use crate::payload::Payload;
+use crate::query::{Query, strict_bool};
+use crate::state::State as Memory;
+
+const CREATION: &str = "Secret creation";
+const RETRIEVAL: &str = "Secret retrieval";
+const PAYLOAD_RETRIEVAL: &str = "Secret payload retrieval";
+const UPDATE: &str = "Secret update";
+const DELETION: &str = "Secret deletion";
+
+pub(super) async fn create(
+    State(simulator): State<Simulator>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, Refusal> {
+    content::accept_json(&headers)?;
+    if !caller.is_member() {
+        return Err(Refusal::NotAllowed(CREATION));
+    }
+    content::expect_json(&headers)?;
+    let now = simulator.clock().now();
+    let (attributes, filling) = validate::secret(&validate::body(&body)?, now)?;
+    let id = simulator
+        .change::<_, Refusal>(|state| Ok(insert(state, &caller, now, attributes, filling)))?;
+    let link = href(&simulator, &id);
+    let body = Json(json!({"secret_ref": link}));
+    Ok((StatusCode::CREATED, [(LOCATION, link)], body).into_response())
+}
+
+pub(super) async fn show(
+    State(simulator): State<Simulator>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let now = simulator.clock().now();
+    let accept = header(&headers, ACCEPT.as_str());
+    simulator.read(|state| {
+        let secret = find(&state.key_manager, &id, now)?;
+        if let None | Some("application/json" | "*/*") = accept {
+            let allowed = caller.is_admin() || caller.is_member_of(&secret.project_id);
+            let shown = allowed.then(|| document(&simulator, secret, &caller));
+            return shown
+                .map(|body| Json(body).into_response())
+                .ok_or(Refusal::NotAllowed(RETRIEVAL));
+        }
+        // The deprecated way to the payload.
+        decrypt(secret, &caller, accept, RETRIEVAL)
+    })
+}
+
+pub(super) async fn payload(
+    State(simulator): State<Simulator>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response, Refusal> {
+    let now = simulator.clock().now();
+    let accept = header(&headers, ACCEPT.as_str());
+    simulator.read(|state| {
+        let secret = find(&state.key_manager, &id, now)?;
+        let payload = decrypt(secret, &caller, accept, PAYLOAD_RETRIEVAL);
+        // The policy comes first, whatever the method.
+        let is_refused = matches!(payload, Err(Refusal::NotAllowed(_)));
+        if method == Method::GET || is_refused { payload } else { Err(Refusal::Method) }
+    })
+}
+
+pub(super) async fn fill(
+    State(simulator): State<Simulator>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<StatusCode, Refusal> {
+    let now = simulator.clock().now();
+    simulator.change(|state| {
+        let secret = find(&state.key_manager, &id, now)?;
+        if !caller.is_member_of(&secret.project_id) {
+            return Err(Refusal::NotAllowed(UPDATE));
+        }
+        let filling = filling(secret, &headers, &body)?;
+        if let Some(secret) = state.key_manager.secrets.get_mut(&id) {
+            secret.filling = Some(filling);
+            secret.updated = now;
+        }
+        Ok(StatusCode::NO_CONTENT)
+    })
+}
+
+pub(super) async fn delete(
+    State(simulator): State<Simulator>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<StatusCode, Refusal> {
+    let now = simulator.clock().now();
+    let query = Query::parse(query.as_deref());
+    simulator.change(|state| {
+        let secret = find(&state.key_manager, &id, now)?;
+        if !caller.is_admin() && !caller.is_member_of(&secret.project_id) {
+            return Err(Refusal::NotAllowed(DELETION));
+        }
+        // Up to 1.1 a secret is deleted whoever consumes it, and `force` is not looked at.
+        if caller.microversion.is_at_least(2) {
+            let force = match query.get("force") {
+                Some(text) => strict_bool(text).ok_or(Refusal::BadQuery)?,
+                None => false,
+            };
+            if !force && !secret.consumers.is_empty() {
+                return Err(Refusal::Issue(DELETION, Issue::Consumers));
+            }
+        }
+        state.key_manager.secrets.remove(&id);
+        Ok(StatusCode::NO_CONTENT)
+    })
+}
+
+/// Adds a secret of the caller's project and returns its id.
+pub(super) fn insert(
+    state: &mut Memory,
+    caller: &Caller,
+    now: OffsetDateTime,
+    attributes: Attributes,
+    filling: Option<Filling>,
+) -> String {
+    let id = state.draws.uuid().to_string();
+    let secret = Secret {
+        id: id.clone(),
+        seq: state.key_manager.next_seq(),
+        project_id: caller.project.id.clone(),
+        creator_id: caller.bearer.user.id.clone(),
+        attributes,
+        created: now,
+        updated: now,
+        filling,
+        consumers: Vec::new(),
+    };
+    state.key_manager.secrets.insert(id.clone(), secret);
+    id
+}
+
+/// The secret of that id, whoever owns it.
+pub(super) fn find<'a>(
+    key_manager: &'a KeyManager,
+    id: &str,
+    now: OffsetDateTime,
+) -> Result<&'a Secret, Refusal> {
+    if !is_canonical(id) {
+        return Err(Refusal::InvalidSecretId);
+    }
+    key_manager.live(id, now).ok_or(Refusal::SecretNotFound)
+}
+
+/// Barbican takes a UUID of version 4 in its canonical spelling only.
+pub(super) fn is_canonical(id: &str) -> bool {
+    Uuid::try_parse(id).is_ok_and(|uuid| {
+        uuid.get_version() == Some(Version::Random) && uuid.hyphenated().to_string() == id
+    })
+}
+
+pub(super) fn href(simulator: &Simulator, id: &str) -> String {
+    format!("{}/v1/secrets/{id}", simulator.urls().key_manager)
+}
+
+/// The metadata of a secret.
+pub(super) fn document(simulator: &Simulator, secret: &Secret, caller: &Caller) -> Value {
+    let attributes = &secret.attributes;
+    let mut body = Map::new();
+    let mut set = |key: &str, value: Value| body.insert(key.to_owned(), value);
+    set("created", isoformat(secret.created).into());
+    set("updated", isoformat(secret.updated).into());
+    set("status", "ACTIVE".into());
+    set("name", attributes.name.clone().into());
+    set("secret_type", attributes.secret_type.clone().into());
+    set("expiration", attributes.expiration.map(isoformat).into());
+    set("algorithm", attributes.algorithm.clone().into());
+    set("bit_length", attributes.bit_length.into());
+    set("mode", attributes.mode.clone().into());
+    set("creator_id", secret.creator_id.clone().into());
+    if caller.microversion.is_at_least(1) {
+        let consumers = secret.consumers.iter().map(|consumer| {
+            json!({
+                "service": consumer.service,
+                "resource_type": consumer.resource_type,
+                "resource_id": consumer.resource_id,
+            })
+        });
+        set("consumers", consumers.collect());
+    }
+    if let Some(filling) = &secret.filling {
+        set("content_types", json!({"default": filling.content_type}));
+    }
+    set("secret_ref", href(simulator, &secret.id).into());
+    Value::Object(body)
+}
+
+/// Python's `isoformat()` of a time in UTC: microseconds, unless they are zero.
+pub(super) fn isoformat(at: OffsetDateTime) -> String {
+    let at = at.to_offset(UtcOffset::UTC);
+    let to_seconds =
+        time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]");
+    let mut text = at.format(to_seconds).unwrap_or_default();
+    if at.microsecond() != 0 {
+        text.push_str(&format!(".{:06}", at.microsecond()));
+    }
+    text
+}
+
+fn decrypt(
+    secret: &Secret,
+    caller: &Caller,
+    accept: Option<&str>,
+    operation: &'static str,
+) -> Result<Response, Refusal> {
+    if !caller.is_member_of(&secret.project_id) {
+        return Err(Refusal::NotAllowed(operation));
+    }
+    let filling = secret.filling.as_ref().ok_or(Refusal::NoPayload)?;
+    let accept = accept.filter(|accept| !accept.is_empty()).unwrap_or(OCTETS);
+    let wrong = Refusal::Issue(operation, Issue::Accept);
+    let wanted = if accept == "*/*" { filling.content_type.as_str() } else { accept };
+    let Some(wanted) = content::normalize(wanted) else { return Err(wrong) };
+    if wanted == TEXT && std::str::from_utf8(filling.payload.as_bytes()).is_err() {
+        return Err(wrong);
+    }
+    let body = filling.payload.to_body();
+    if body.is_empty() {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let shown = if accept == TEXT { "text/plain; charset=UTF-8" } else { accept };
+    Ok(([(CONTENT_TYPE, shown.to_owned())], body).into_response())
+}
+
+/// The second step of a secret.
+fn filling(secret: &Secret, headers: &HeaderMap, body: &Bytes) -> Result<Filling, Refusal> {
+    let content_type = content::of_request(headers);
+    if content_type != OCTETS && content_type != TEXT {
+        return Err(Refusal::ContentType("'application/octet-stream', 'text/plain'"));
+    }
+    if body.is_empty() {
+        return Err(Refusal::Issue(UPDATE, Issue::NoData));
+    }
+    if body.len() > validate::SECRET_LIMIT {
+        return Err(Refusal::Issue(UPDATE, Issue::TooLarge));
+    }
+    if secret.filling.is_some() {
+        return Err(Refusal::HasData);
+    }
+    let encoding = header(headers, CONTENT_ENCODING.as_str()).filter(|given| !given.is_empty());
+    let bytes = match encoding {
+        // An encoding of text is not looked at.
+        Some(encoding) if content_type == OCTETS => {
+            if !encoding.eq_ignore_ascii_case("base64") {
+                return Err(Refusal::Issue(UPDATE, Issue::Encoding));
+            }
+            // What is not base64 is kept as it is, and found out when it is read.
+            content::decode_base64(body).unwrap_or_else(|| body.to_vec())
+        }
+        Some(_) | None => body.to_vec(),
+    };
+    Ok(Filling { payload: Payload::new(bytes), content_type: content_type.to_owned() })
+}

@@ -1,0 +1,66 @@
+//! Deterministic randomness: ids, token strings and the bytes of ordered keys.
+//!
+//! A draw is a hash of the seed and of a counter that is part of the saved state, so a restarted
+//! simulator goes on where it stopped and never repeats an id. Nothing here is fit for real keys.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::{Builder, Uuid};
+
+/// The position in the stream of draws of one seed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Draws {
+    seed: u64,
+    count: u64,
+}
+
+impl Draws {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { seed, count: 0 }
+    }
+
+    /// The next `length` bytes.
+    pub(crate) fn bytes(&mut self, length: usize) -> Vec<u8> {
+        let mut drawn = Vec::with_capacity(length + 31);
+        while drawn.len() < length {
+            self.count += 1;
+            drawn.extend_from_slice(&digest(self.seed, "draw", &self.count.to_string()));
+        }
+        drawn.truncate(length);
+        drawn
+    }
+
+    /// The next UUID of version 4.
+    pub(crate) fn uuid(&mut self) -> Uuid {
+        self.count += 1;
+        uuid_of(digest(self.seed, "uuid", &self.count.to_string()))
+    }
+
+    /// The next number below `bound`; 0 when `bound` is 0.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.count += 1;
+        let block = digest(self.seed, "number", &self.count.to_string());
+        let number = block[..8].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
+        number.checked_rem(bound).unwrap_or(0)
+    }
+}
+
+/// The UUID that `name` of this `kind` has under `seed`: the same in every run.
+pub(crate) fn named(seed: u64, kind: &str, name: &str) -> Uuid {
+    uuid_of(digest(seed, kind, name))
+}
+
+fn digest(seed: u64, kind: &str, name: &str) -> [u8; 32] {
+    let mut hasher = Sha256::new();
+    hasher.update(seed.to_be_bytes());
+    hasher.update(kind.as_bytes());
+    hasher.update([0]);
+    hasher.update(name.as_bytes());
+    hasher.finalize().into()
+}
+
+fn uuid_of(block: [u8; 32]) -> Uuid {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&block[..16]);
+    Builder::from_random_bytes(bytes).into_uuid()
+}

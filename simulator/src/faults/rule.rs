@@ -1,0 +1,166 @@
+//! A rule: which requests it fits, when its turn comes, and what it does.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::gate::Gate;
+use crate::Service;
+
+/// What is done to a request. "Effect" is what the service itself does with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Answers with this status and the service's own error body; no effect. 429 and 503 carry
+    /// `Retry-After` in seconds when one is given.
+    Answer {
+        /// An error status.
+        status: u16,
+        /// Seconds.
+        retry_after: Option<u32>,
+    },
+    /// Waits before the effect: `from` exactly when `to` is not later, else a time between the two
+    /// that follows from the simulator's seed.
+    Delay {
+        /// At least this long.
+        from: Duration,
+        /// Shorter than this.
+        to: Duration,
+    },
+    /// Holds the request before its effect until it is released.
+    HoldBefore,
+    /// Holds the reply after the effect until it is released.
+    HoldAfter,
+    /// Breaks the connection; no effect.
+    DropBefore,
+    /// Breaks the connection after the effect: the reply is lost.
+    DropAfter,
+    /// Replies, after the effect, with the right status and a body that is not what it says it is.
+    Garbage,
+    /// Breaks the connection, after the effect, in the midst of the reply's body.
+    Cut,
+    /// Gives the caller up at once and lets the effect land when it is released.
+    Late(Early),
+}
+
+/// What a caller is told whose request takes effect later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Early {
+    /// 503.
+    Unavailable,
+    /// Nothing: the connection breaks.
+    Drop,
+}
+
+/// Which requests, and what of them.
+#[derive(Clone, Debug)]
+pub struct Rule {
+    service: Service,
+    method: Option<String>,
+    template: Option<String>,
+    project: Option<String>,
+    user: Option<String>,
+    nth: u32,
+    standing: bool,
+    action: Action,
+}
+
+impl Rule {
+    /// Strikes the first request to `service`, once; the other methods narrow that or widen it.
+    pub fn on(service: Service, action: Action) -> Self {
+        Self {
+            service,
+            method: None,
+            template: None,
+            project: None,
+            user: None,
+            nth: 1,
+            standing: false,
+            action,
+        }
+    }
+
+    /// Fits this HTTP method only.
+    #[must_use]
+    pub fn method(mut self, method: &str) -> Self {
+        self.method = Some(method.to_owned());
+        self
+    }
+
+    /// Fits the paths of this template only, such as `/v1/secrets/{id}/payload`.
+    #[must_use]
+    pub fn template(mut self, template: &str) -> Self {
+        self.template = Some(template.to_owned());
+        self
+    }
+
+    /// Fits tokens of this project (its name) only, and at Keystone requests for such a token.
+    #[must_use]
+    pub fn project(mut self, name: &str) -> Self {
+        self.project = Some(name.to_owned());
+        self
+    }
+
+    /// Fits tokens of this user (its name) only, and at Keystone requests for such a token.
+    #[must_use]
+    pub fn user(mut self, name: &str) -> Self {
+        self.user = Some(name.to_owned());
+        self
+    }
+
+    /// Strikes at the n-th request that fits, counted from 1.
+    #[must_use]
+    pub fn nth(mut self, nth: u32) -> Self {
+        self.nth = nth;
+        self
+    }
+
+    /// Strikes again and again, from the n-th request on.
+    #[must_use]
+    pub fn standing(mut self) -> Self {
+        self.standing = true;
+        self
+    }
+
+    pub(super) fn action(&self) -> Action {
+        self.action
+    }
+
+    pub(super) fn fits(&self, asked: &Asked<'_>) -> bool {
+        let fits = |wanted: &Option<String>, found: Option<&str>| {
+            wanted.as_deref().is_none_or(|wanted| Some(wanted) == found)
+        };
+        self.service == asked.service
+            && fits(&self.method, Some(asked.method))
+            && fits(&self.template, Some(asked.template))
+            && fits(&self.project, asked.project)
+            && fits(&self.user, asked.user)
+    }
+}
+
+/// A request as the rules see it.
+#[derive(Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) service: Service,
+    pub(super) method: &'a str,
+    pub(super) template: &'a str,
+    pub(super) project: Option<&'a str>,
+    pub(super) user: Option<&'a str>,
+}
+
+/// A rule in force.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) rule: Rule,
+    pub(super) gate: Arc<Gate>,
+    pub(super) seen: u32,
+    pub(super) struck: bool,
+}
+
+impl Entry {
+    pub(super) fn new(rule: Rule, gate: Arc<Gate>) -> Self {
+        Self { rule, gate, seen: 0, struck: false }
+    }
+
+    pub(super) fn is_due(&self) -> bool {
+        self.seen >= self.rule.nth && (self.rule.standing || !self.struck)
+    }
+}

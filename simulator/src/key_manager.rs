@@ -1,0 +1,164 @@
+//! Barbican's state: secrets, their consumers, and orders.
+//!
+//! Ids are UUIDs of version 4. A secret that is past its expiration is treated as absent everywhere,
+//! as Barbican's queries do; deleting removes the record and wipes its bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use time::OffsetDateTime;
+
+use crate::identity::hex;
+use crate::payload::Payload;
+
+/// The data of a secret that was filled.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Filling {
+    pub(crate) payload: Payload,
+    /// One of Barbican's internal content types, such as `application/octet-stream`.
+    pub(crate) content_type: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Consumer {
+    pub(crate) service: String,
+    pub(crate) resource_type: String,
+    pub(crate) resource_id: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created: OffsetDateTime,
+}
+
+/// What a caller says of a new secret.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Attributes {
+    pub(crate) name: Option<String>,
+    pub(crate) secret_type: String,
+    pub(crate) algorithm: Option<String>,
+    pub(crate) bit_length: Option<i64>,
+    pub(crate) mode: Option<String>,
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub(crate) expiration: Option<OffsetDateTime>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Secret {
+    pub(crate) id: String,
+    /// Position in the order of creation, which is the order of lists.
+    pub(crate) seq: u64,
+    pub(crate) project_id: String,
+    pub(crate) creator_id: String,
+    pub(crate) attributes: Attributes,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created: OffsetDateTime,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) updated: OffsetDateTime,
+    pub(crate) filling: Option<Filling>,
+    pub(crate) consumers: Vec<Consumer>,
+}
+
+impl Secret {
+    pub(crate) fn is_live(&self, now: OffsetDateTime) -> bool {
+        self.attributes.expiration.is_none_or(|end| end > now)
+    }
+}
+
+/// What came of an order.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Outcome {
+    Secret(String),
+    Failed { status: u16, reason: String },
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    pub(crate) id: String,
+    pub(crate) seq: u64,
+    pub(crate) project_id: String,
+    pub(crate) creator_id: String,
+    pub(crate) kind: String,
+    pub(crate) meta: Map<String, Value>,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created: OffsetDateTime,
+    pub(crate) outcome: Outcome,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(crate) struct KeyManager {
+    pub(crate) secrets: BTreeMap<String, Secret>,
+    pub(crate) orders: BTreeMap<String, Order>,
+    last_seq: u64,
+}
+
+impl KeyManager {
+    pub(crate) fn next_seq(&mut self) -> u64 {
+        self.last_seq += 1;
+        self.last_seq
+    }
+
+    /// The secret of that id, unless it is unknown or expired.
+    pub(crate) fn live(&self, id: &str, now: OffsetDateTime) -> Option<&Secret> {
+        self.secrets.get(id).filter(|secret| secret.is_live(now))
+    }
+}
+
+/// A secret as a checker may see it: everything but the bytes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SecretView {
+    /// The UUID at the end of the secret's reference.
+    pub id: String,
+    /// Id of the project that owns the secret.
+    pub project: String,
+    /// Id of the user who stored it.
+    pub creator: String,
+    /// The name given by whoever stored it.
+    pub name: Option<String>,
+    /// Whether the secret has a payload.
+    pub filled: bool,
+    /// SHA-256, in hexadecimal, over the payload's bytes and then its content type.
+    pub fingerprint: Option<String>,
+    /// Content type of the payload.
+    pub content_type: Option<String>,
+    /// `symmetric`, `opaque`, …
+    pub secret_type: String,
+    /// Such as `AES`.
+    pub algorithm: Option<String>,
+    /// Length of the key in bits, as the creator stated it.
+    pub bit_length: Option<i64>,
+    /// Such as `cbc`.
+    pub mode: Option<String>,
+    /// From when on Barbican treats the secret as absent.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub expiration: Option<OffsetDateTime>,
+    /// How many consumers are registered.
+    pub consumers: usize,
+}
+
+impl From<&Secret> for SecretView {
+    fn from(secret: &Secret) -> Self {
+        let attributes = secret.attributes.clone();
+        Self {
+            id: secret.id.clone(),
+            project: secret.project_id.clone(),
+            creator: secret.creator_id.clone(),
+            name: attributes.name,
+            filled: secret.filling.is_some(),
+            fingerprint: secret.filling.as_ref().map(fingerprint),
+            content_type: secret.filling.as_ref().map(|filling| filling.content_type.clone()),
+            secret_type: attributes.secret_type,
+            algorithm: attributes.algorithm,
+            bit_length: attributes.bit_length,
+            mode: attributes.mode,
+            expiration: attributes.expiration,
+            consumers: secret.consumers.len(),
+        }
+    }
+}
+
+fn fingerprint(filling: &Filling) -> String {
+    let mut hasher = Sha256::new();
+    hasher.update(filling.payload.as_bytes());
+    hasher.update(filling.content_type.as_bytes());
+    hex(&hasher.finalize())
+}

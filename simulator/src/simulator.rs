@@ -1,0 +1,225 @@
+//! The handle to one simulated cloud.
+//!
+//! All state stands behind one lock that is never held across an await: a request takes effect at
+//! one moment, and requests take effect one after the other.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::events::{Event, Events};
+use crate::faults::{Faults, FaultyService};
+use crate::key_manager::SecretView;
+use crate::state::{self, State, StateFileError};
+use crate::{Service, barbican, keystone};
+
+/// Where clients find the services; each without a trailing slash and without a version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Urls {
+    /// Keystone; the catalogue appends `/v3`.
+    pub identity: String,
+    /// Barbican: also the host of every secret reference.
+    pub key_manager: String,
+    /// Cinder; the catalogue appends `/v3/{project_id}`.
+    pub block_storage: String,
+}
+
+impl Default for Urls {
+    /// The ports that the services have by default, on loopback.
+    fn default() -> Self {
+        Self {
+            identity: "http://127.0.0.1:5000".to_owned(),
+            key_manager: "http://127.0.0.1:9311".to_owned(),
+            block_storage: "http://127.0.0.1:8776".to_owned(),
+        }
+    }
+}
+
+/// What a simulator is made from.
+#[derive(Clone)]
+pub struct Config {
+    /// The password of every user.
+    pub password: String,
+    /// The region of every endpoint.
+    pub region: String,
+    /// All ids, tokens and ordered keys follow from it.
+    pub seed: u64,
+    /// Where the services are, as far as it is known yet; see [`Simulator::set_urls`].
+    pub urls: Urls,
+    /// How long a token lives.
+    pub token_life: Duration,
+    /// Where the state is kept, if it is to survive a restart.
+    pub state_file: Option<PathBuf>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl Config {
+    /// A cloud in RegionOne whose tokens live for an hour and which remembers nothing.
+    pub fn new(password: impl Into<String>) -> Self {
+        Self {
+            password: password.into(),
+            region: "RegionOne".to_owned(),
+            seed: 0,
+            urls: Urls::default(),
+            token_life: Duration::from_secs(3600),
+            state_file: None,
+            clock: Clock::running(),
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Config")
+            .field("region", &self.region)
+            .field("seed", &self.seed)
+            .field("urls", &self.urls)
+            .field("token_life", &self.token_life)
+            .field("state_file", &self.state_file)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A simulated cloud; clones are handles to the same one.
+#[derive(Clone)]
+pub struct Simulator(Arc<Cloud>);
+
+struct Cloud {
+    config: Config,
+    urls: RwLock<Urls>,
+    state: Mutex<State>,
+    faults: Faults,
+    events: Events,
+}
+
+impl Simulator {
+    /// A cloud with its projects and users, or the one that the state file holds.
+    ///
+    /// # Errors
+    /// [`StateFileError`] when there is a state file that cannot be read.
+    pub fn new(config: Config) -> Result<Self, StateFileError> {
+        let kept = config.state_file.as_deref().map(state::load).transpose()?.flatten();
+        let state = kept.unwrap_or_else(|| State::seeded(config.seed));
+        Ok(Self(Arc::new(Cloud {
+            urls: RwLock::new(config.urls.clone()),
+            state: Mutex::new(state),
+            faults: Faults::new(config.seed),
+            events: Events::default(),
+            config,
+        })))
+    }
+
+    /// Keystone, with the faults that are asked for.
+    pub fn keystone_service(&self) -> FaultyService {
+        FaultyService::new(self, Service::Keystone, keystone::routes())
+    }
+
+    /// Barbican, with the faults that are asked for.
+    pub fn barbican_service(&self) -> FaultyService {
+        FaultyService::new(self, Service::Barbican, barbican::routes(self))
+    }
+
+    /// The rules by which services fail.
+    pub fn faults(&self) -> &Faults {
+        &self.0.faults
+    }
+
+    /// The time this cloud lives by.
+    pub fn clock(&self) -> &Clock {
+        &self.0.config.clock
+    }
+
+    /// What the cloud was made from.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// Where the services are.
+    pub fn urls(&self) -> Urls {
+        self.0.urls.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where the services are, once their ports are known.
+    pub fn set_urls(&self, urls: Urls) {
+        *self.0.urls.write().unwrap_or_else(PoisonError::into_inner) = urls;
+    }
+
+    /// Every request so far, in order of arrival.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.events.all()
+    }
+
+    /// How many requests so far `fit`.
+    pub fn count(&self, fit: impl Fn(&Event) -> bool) -> usize {
+        self.events().iter().filter(|event| fit(event)).count()
+    }
+
+    /// Every secret that Barbican holds, expired ones included, in the order of creation.
+    pub fn secrets(&self) -> Vec<SecretView> {
+        self.read(|state| {
+            let mut secrets: Vec<_> = state.key_manager.secrets.values().collect();
+            secrets.sort_by_key(|secret| secret.seq);
+            secrets.into_iter().map(SecretView::from).collect()
+        })
+    }
+
+    /// Id of the project of that name.
+    pub fn project_id(&self, name: &str) -> Option<String> {
+        self.read(|state| state.identity.project_named(name).map(|project| project.id.clone()))
+    }
+
+    /// Id of the user of that name.
+    pub fn user_id(&self, name: &str) -> Option<String> {
+        self.read(|state| state.identity.user_named(name).map(|user| user.id.clone()))
+    }
+
+    /// Replaces the roles that a user has on a project; tokens that exist feel it at once. False,
+    /// and no change, when the user, the project or a role is unknown.
+    ///
+    /// # Errors
+    /// [`StateFileError`] when the change cannot be kept.
+    pub fn set_roles(
+        &self,
+        user: &str,
+        project: &str,
+        roles: &[&str],
+    ) -> Result<bool, StateFileError> {
+        self.change(|state| Ok(state.identity.set_roles(user, project, roles)))
+    }
+
+    pub(crate) fn log(&self) -> &Events {
+        &self.0.events
+    }
+
+    pub(crate) fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.0.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state in one step and keeps it. An act that fails must have changed nothing.
+    pub(crate) fn change<T, E: From<StateFileError>>(
+        &self,
+        act: impl FnOnce(&mut State) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let done = act(&mut state)?;
+        if let Some(path) = &self.0.config.state_file {
+            state::save(path, &state)?;
+        }
+        Ok(done)
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Simulator")
+            .field("config", &self.0.config)
+            .field("secrets", &self.read(|state| state.key_manager.secrets.len()))
+            .field("events", &self.events().len())
+            .finish_non_exhaustive()
+    }
+}

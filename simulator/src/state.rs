@@ -1,0 +1,93 @@
+//! All that a simulated cloud remembers, and the file it may be kept in.
+//!
+//! The file is JSON, written beside its place with mode 0600 and renamed over it, so that a reader
+//! (or a restart) sees the state before or after a change and never half of it. It survives the
+//! process, not the machine: nothing is flushed to the disk.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::draws::Draws;
+use crate::identity::Identity;
+use crate::key_manager::KeyManager;
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct State {
+    pub(crate) draws: Draws,
+    pub(crate) identity: Identity,
+    pub(crate) key_manager: KeyManager,
+}
+
+impl State {
+    pub(crate) fn seeded(seed: u64) -> Self {
+        Self {
+            draws: Draws::new(seed),
+            identity: Identity::seeded(seed),
+            key_manager: KeyManager::default(),
+        }
+    }
+}
+
+/// Why the state file could not be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StateFileError {
+    /// The file system refused.
+    #[error("cannot use the state file {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the file system said.
+        source: io::Error,
+    },
+    /// The file is not what this simulator writes. The parser's message is withheld: it may quote
+    /// the file.
+    #[error("the state file {path} is not readable: line {line}, column {column}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Where reading stopped, counted from 1.
+        line: usize,
+        /// Where reading stopped, counted from 1.
+        column: usize,
+    },
+}
+
+/// Reads the state; `None` when there is no such file yet.
+pub(crate) fn load(path: &Path) -> Result<Option<State>, StateFileError> {
+    let text = match fs::read(path) {
+        Ok(text) => Zeroizing::new(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(StateFileError::Io { path: path.to_owned(), source }),
+    };
+    serde_json::from_slice(&text).map(Some).map_err(|error| malformed(path, &error))
+}
+
+/// Replaces the file by `state`.
+pub(crate) fn save(path: &Path, state: &State) -> Result<(), StateFileError> {
+    let text = serde_json::to_vec(state).map_err(|error| malformed(path, &error))?;
+    let text = Zeroizing::new(text);
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".new");
+    write_private(Path::new(&beside), &text)
+        .and_then(|()| fs::rename(&beside, path))
+        .map_err(|source| StateFileError::Io { path: path.to_owned(), source })
+}
+
+fn write_private(path: &Path, text: &[u8]) -> io::Result<()> {
+    // A file left by a run that was killed may have another mode: start from nothing.
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(text)
+}
+
+fn malformed(path: &Path, error: &serde_json::Error) -> StateFileError {
+    StateFileError::Malformed { path: path.to_owned(), line: error.line(), column: error.column() }
+}
