@@ -93,24 +93,23 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     Some(Duration::from_secs(seconds))
 }
 
-/// The service's message in one line, or the status's canonical reason (an HTML page of a proxy
-/// says no more than that).
+/// The service's message in one line, or the status's canonical reason: where there is none (an
+/// HTML page of a proxy says no more than that), and where it quotes a secret.
 fn message<'a>(
     status: StatusCode,
     body: &[u8],
     secrets: impl IntoIterator<Item = &'a [u8]>,
 ) -> String {
-    let mut text = words(body)
-        .and_then(|text| text.lines().map(str::trim).find(|l| !l.is_empty()).map(str::to_owned))
-        .unwrap_or_else(|| status.canonical_reason().unwrap_or("no reason given").to_lowercase());
-    for secret in secrets {
-        if let Ok(secret) = std::str::from_utf8(secret)
-            && !secret.is_empty()
-        {
-            text = text.replace(secret, "***");
-        }
+    let reason = status.canonical_reason().unwrap_or("no reason given").to_lowercase();
+    let Some(words) = words(body) else { return reason };
+    let Some(line) = words.lines().map(str::trim).find(|line| !line.is_empty()) else {
+        return reason;
+    };
+    let quotes = |secret: &[u8]| std::str::from_utf8(secret).is_ok_and(|text| line.contains(text));
+    if secrets.into_iter().any(quotes) {
+        return reason;
     }
-    text.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
+    line.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
 }
 
 /// Keystone: `{"error": {"message"}}`; Cinder: `{"<fault>": {"message"}}`; Barbican:

@@ -2,7 +2,7 @@
 //!
 //! A [`Call`] collects method, path, headers and body; [`Call::send`] makes one exchange and
 //! judges it against the statuses that mean success. Whatever authenticates the request is
-//! remembered as secret and struck out of the service's messages.
+//! remembered as secret; a service's message that quotes it is dropped.
 
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal, Unknown};
@@ -168,9 +168,11 @@ impl Call<'_> {
         self
     }
 
-    /// Strikes `secret` out of whatever the service answers, should it quote it.
+    /// Drops the service's message, should it quote `secret`.
     pub fn secret(mut self, secret: &[u8]) -> Self {
-        self.secrets.push(Bytes::from_owner(Zeroizing::new(secret.to_vec())));
+        if !secret.is_empty() {
+            self.secrets.push(Bytes::from_owner(Zeroizing::new(secret.to_vec())));
+        }
         self
     }
 
