@@ -136,6 +136,7 @@ impl Barbican {
     /// # Errors
     /// Refused with 400 when the secret has consumers, 403 when the token may not delete it.
     pub async fn delete(&self, token: &Token, id: &SecretId) -> Result<(), Failure> {
+        const CONSUMERS: &str = "a secret's consumers";
         if !is_canonical(id.as_str()) {
             return Ok(());
         }
@@ -149,7 +150,8 @@ impl Barbican {
         if reply.status == StatusCode::NOT_FOUND {
             return gone(&reply);
         }
-        if !reply.json::<SecretDocument>("a secret's consumers")?.consumers.is_empty() {
+        let document: SecretDocument = reply.json(CONSUMERS)?;
+        if !document.consumers.ok_or(Failure::unreadable(CONSUMERS))?.is_empty() {
             let message = "secret cannot be deleted as it has consumers".to_owned();
             return Err(Refusal { status: 400, message }.into());
         }

@@ -109,8 +109,8 @@ pub(crate) struct SecretDocument {
     status: String,
     creator_id: Option<String>,
     content_types: Option<ContentTypes>,
-    #[serde(default)]
-    pub(crate) consumers: Vec<serde::de::IgnoredAny>,
+    /// Shown from microversion 1.1 on.
+    pub(crate) consumers: Option<Vec<serde::de::IgnoredAny>>,
     #[serde(flatten)]
     attributes: Attributes,
 }
