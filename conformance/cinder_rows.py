@@ -1,0 +1,116 @@
+"""Encrypted volumes and snapshots, written into Cinder's own tables of an SQLite file.
+
+The rows are those that Cinder leaves behind for an available volume of a LUKS type; the key is
+made as Cinder makes it, by a Barbican order under the owner's token.
+"""
+
+import contextlib
+import datetime
+import sqlite3
+import uuid
+
+from process import wait_until
+
+
+def now():
+    """The time as Cinder writes it to SQLite."""
+    moment = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+    return moment.isoformat(sep=" ", timespec="microseconds")
+
+
+def order_key(connection):
+    """A 256-bit AES key of the caller's project, by an order; the order itself is removed again."""
+    root = connection.key_manager.get_endpoint().rstrip("/").removesuffix("/v1")
+    def call(method, url, **named):
+        return connection.session.request(
+            url, method, headers={"Accept": "application/json"}, **named)
+    meta = {"algorithm": "AES", "bit_length": 256,
+            "payload_content_type": "application/octet-stream"}
+    order = call("POST", f"{root}/v1/orders",
+                 json={"type": "key", "meta": meta}).json()["order_ref"]
+
+    def ended():
+        found = call("GET", order).json()
+        return found if found["status"] != "PENDING" else None
+    found = wait_until("the key order", 30, ended)
+    call("DELETE", order)
+    return found["secret_ref"].rsplit("/", 1)[1]
+
+
+class CinderRows:
+    """Cinder's tables in one SQLite file, which the service has open too."""
+
+    def __init__(self, path):
+        self.path = path
+
+    @contextlib.contextmanager
+    def open(self):
+        """One transaction."""
+        database = sqlite3.connect(self.path, timeout=30)
+        database.row_factory = sqlite3.Row
+        try:
+            with database:
+                yield database
+        finally:
+            database.close()
+
+    @staticmethod
+    def insert(database, table, **columns):
+        """One row, in the three columns that all of Cinder's tables share and these."""
+        columns = {"created_at": now(), "updated_at": now(), "deleted": 0, **columns}
+        names = ", ".join(columns)
+        marks = ", ".join("?" for _ in columns)
+        database.execute(f"insert into {table} ({names}) values ({marks})",
+                         list(columns.values()))
+
+    def volume_type(self, name):
+        """An encrypted type that everybody may use; returns its id."""
+        identity = str(uuid.uuid4())
+        with self.open() as database:
+            self.insert(database, "volume_types", id=identity, name=name, is_public=1)
+            self.insert(
+                database, "encryption", encryption_id=str(uuid.uuid4()), volume_type_id=identity,
+                provider="luks", cipher="aes-xts-plain64", key_size=256,
+                control_location="front-end")
+        return identity
+
+    def volume(self, name, volume_type, user, project, key, snapshots):
+        """An available volume with its snapshots; returns its id."""
+        identity = str(uuid.uuid4())
+        owner = {"user_id": user, "project_id": project, "volume_type_id": volume_type,
+                 "encryption_key_id": key, "status": "available", "use_quota": 1}
+        with self.open() as database:
+            self.insert(
+                database, "volumes", id=identity, size=1, display_name=name, bootable=0,
+                host="conformance@none#none", availability_zone="nova",
+                attach_status="detached", multiattach=0, **owner)
+            for number in range(snapshots):
+                self.insert(
+                    database, "snapshots", id=str(uuid.uuid4()), volume_id=identity,
+                    volume_size=1, display_name=f"{name}-{number}", progress="100%", **owner)
+        return identity
+
+    def find(self, project, volume):
+        """The volume's row if that project owns it, else None."""
+        with self.open() as database:
+            return database.execute(
+                "select id, display_name, status, size from volumes"
+                " where id = ? and project_id = ? and not deleted", (volume, project)).fetchone()
+
+    def key_ids(self, volume):
+        """The key ids of the volume and of its snapshots."""
+        with self.open() as database:
+            rows = database.execute(
+                "select encryption_key_id from volumes where id = ?1 union"
+                " select encryption_key_id from snapshots where volume_id = ?1 and not deleted",
+                (volume,))
+            return {row["encryption_key_id"] for row in rows}
+
+    def owners(self, volume):
+        """The projects that the volume and its snapshots belong to."""
+        with self.open() as database:
+            rows = database.execute(
+                "select project_id from volumes where id = ?1 union"
+                " select project_id from snapshots where volume_id = ?1 and not deleted",
+                (volume,))
+            return {row["project_id"] for row in rows}

@@ -1,0 +1,160 @@
+//! `cargo xtask ci`: every check in order, each under a heading and with its time.
+//!
+//! A failure ends the run, and says which step it was and how to repeat that step alone. The first
+//! two steps are the README's own two commands.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::workspace::Workspace;
+use crate::{conformance, fuzz, process, readme, tidy};
+
+/// What to run.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Say what there is, and run nothing
+    #[arg(long)]
+    list: bool,
+    /// Begin with this step
+    #[arg(long, value_name = "STEP", conflicts_with = "only")]
+    from: Option<String>,
+    /// Run this step alone
+    #[arg(long, value_name = "STEP")]
+    only: Option<String>,
+}
+
+/// One check.
+struct Step {
+    name: &'static str,
+    about: &'static str,
+    run: fn(&Workspace) -> Result<()>,
+}
+
+const STEPS: &[Step] = &[
+    Step { name: "test", about: "the README's test command", run: |w| documented(w, readme::TEST) },
+    Step { name: "demo", about: "the README's demo command", run: |w| documented(w, readme::DEMO) },
+    Step {
+        name: "fmt",
+        about: "formatting",
+        run: |w| process::run(&mut w.cargo(["fmt", "--all", "--check"])),
+    },
+    Step {
+        name: "clippy",
+        about: "lints, warnings denied",
+        run: |w| {
+            let lint = "clippy --workspace --all-targets -- -D warnings";
+            process::run(&mut w.cargo(lint.split(' ')))
+        },
+    },
+    Step {
+        name: "doc",
+        about: "rustdoc, warnings denied",
+        run: |w| {
+            let mut doc = w.cargo(["doc", "--workspace", "--no-deps"]);
+            process::run(doc.env("RUSTDOCFLAGS", "-D warnings"))
+        },
+    },
+    Step { name: "tidy", about: "house rules", run: tidy::run },
+    Step { name: "fuzz", about: "every fuzz target over its corpus", run: fuzz::run_corpora },
+    Step {
+        name: "clients",
+        about: "the real clients against serve --dev",
+        run: |w| conformance::run(w, conformance::Suite::Clients),
+    },
+    Step {
+        name: "real",
+        about: "real Keystone and Barbican, real clients",
+        run: |w| conformance::run(w, conformance::Suite::Real),
+    },
+];
+
+/// Runs the chosen steps.
+///
+/// # Errors
+/// Names the first step that fails.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let steps = chosen(options)?;
+    if options.list {
+        for step in steps {
+            println!("{:8} {}", step.name, step.about);
+        }
+        return Ok(());
+    }
+    let start = Instant::now();
+    let mut times = Vec::new();
+    for step in steps {
+        println!("\n==> {}: {}", step.name, step.about);
+        let begun = Instant::now();
+        let result = (step.run)(workspace);
+        times.push((step.name, begun.elapsed()));
+        if let Err(error) = result {
+            print_times(&times, start.elapsed());
+            let again = format!("to repeat it: cargo xtask ci --only {}", step.name);
+            return Err(error).context(format!("step {} failed; {again}", step.name));
+        }
+    }
+    print_times(&times, start.elapsed());
+    println!("all steps passed");
+    Ok(())
+}
+
+/// Runs a command that the README documents, as it stands there.
+fn documented(workspace: &Workspace, command: &str) -> Result<()> {
+    let page = workspace.read("README.md")?;
+    let documented = readme::commands(&page).contains(&command);
+    ensure!(documented, "README.md has no line of fenced code that says: {command}");
+    let mut words = command.split_whitespace();
+    ensure!(words.next() == Some("cargo"), "not a cargo command: {command}");
+    process::run(&mut workspace.cargo(words))
+}
+
+/// The steps that the options select.
+fn chosen(options: &Options) -> Result<&'static [Step]> {
+    let at = |name: &str| match STEPS.iter().position(|step| step.name == name) {
+        Some(index) => Ok(index),
+        None => bail!("no step {name}; see cargo xtask ci --list"),
+    };
+    Ok(match (&options.only, &options.from) {
+        (Some(only), _) => std::slice::from_ref(&STEPS[at(only)?]),
+        (None, Some(from)) => &STEPS[at(from)?..],
+        (None, None) => STEPS,
+    })
+}
+
+fn print_times(times: &[(&str, Duration)], total: Duration) {
+    println!();
+    for (name, time) in times {
+        println!("{name:8} {:6.1} s", time.as_secs_f64());
+    }
+    println!("{:8} {:6.1} s", "total", total.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(from: Option<&str>, only: Option<&str>, expected: Result<&[&str], &str>) {
+        let options =
+            Options { list: false, from: from.map(Into::into), only: only.map(Into::into) };
+        let names = chosen(&options)
+            .map(|steps| steps.iter().map(|step| step.name).collect::<Vec<_>>())
+            .map_err(|error| error.to_string());
+        let expected = expected.map(<[_]>::to_vec).map_err(ToOwned::to_owned);
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn steps_are_chosen_by_name() {
+        check(Some("clients"), None, Ok(&["clients", "real"]));
+        check(None, Some("fmt"), Ok(&["fmt"]));
+        check(None, Some("fnt"), Err("no step fnt; see cargo xtask ci --list"));
+    }
+
+    #[test]
+    fn a_command_that_the_readme_does_not_document_is_not_run() {
+        let workspace = Workspace::locate().unwrap();
+        let error = documented(&workspace, "cargo no-such-command").unwrap_err();
+        assert!(error.to_string().contains("README.md"), "{error}");
+    }
+}

@@ -1,0 +1,59 @@
+//! `cargo xtask`: the project's habits as commands.
+//!
+//! `ci` runs all of them; each can be run alone. A tool that is missing is named, with the way to
+//! get it. Nothing here is needed for `cargo test --workspace` or the demo.
+#![expect(clippy::print_stdout, reason = "these commands speak to a terminal")]
+
+mod ci;
+mod conformance;
+mod fuzz;
+mod process;
+mod readme;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The project's habits.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Everything that must hold before a change is merged
+    Ci(ci::Options),
+    /// The house rules: shape of files, arrows between crates, pages that keep up with the code
+    Tidy,
+    /// Fuzzes a target, or every target in turn
+    Fuzz(fuzz::Options),
+    /// The real clients, and real Keystone and Barbican
+    Conformance {
+        /// Which of the two suites
+        suite: conformance::Suite,
+    },
+}
+
+fn main() -> ExitCode {
+    let task = Arguments::parse().task;
+    let done = Workspace::locate().and_then(|workspace| match task {
+        Task::Ci(options) => ci::run(&workspace, &options),
+        Task::Tidy => tidy::run(&workspace),
+        Task::Fuzz(options) => fuzz::run(&workspace, &options),
+        Task::Conformance { suite } => conformance::run(&workspace, suite),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
