@@ -22,8 +22,8 @@ fn id() -> SecretId {
 
 async fn server() -> (MockServer, Barbican) {
     let server = MockServer::start().await;
-    let wire = Arc::new(Wire::new(&Tls::System, Limits::default()).unwrap());
-    let barbican = Barbican::new(&server.uri().parse().unwrap(), wire);
+    let wire = Arc::new(Wire::new(&Tls::System, Limits::default()).expect("a client"));
+    let barbican = Barbican::new(&server.uri().parse().expect("a url"), wire);
     (server, barbican)
 }
 
@@ -34,7 +34,7 @@ async fn barbican(reply: ResponseTemplate) -> (MockServer, Barbican) {
 }
 
 async fn sent(server: &MockServer) -> Vec<Request> {
-    let requests = server.received_requests().await.unwrap();
+    let requests = server.received_requests().await.expect("recorded requests");
     assert!(requests.iter().all(|request| request.headers["x-auth-token"] == "gAAAA-token"));
     requests
 }
@@ -176,7 +176,7 @@ async fn odd_metadata_is_unknown() {
 async fn a_payload_arrives_byte_for_byte_or_not_at_all() {
     let bytes: Vec<u8> = (0..=255).collect();
     let (server, barbican_) = barbican(payload(&bytes, "application/octet-stream")).await;
-    let key = barbican_.payload(&token(), &id()).await.ok().expect("a payload");
+    let key = barbican_.payload(&token(), &id()).await.expect("a payload");
     assert_eq!(key.expose(), bytes);
     let request = &sent(&server).await[0];
     assert_eq!(request.url.path(), format!("/v1/secrets/{ID}/payload"));
@@ -394,7 +394,7 @@ async fn a_list_is_read_to_its_end_and_answered_exactly() {
     let numbered = |n: usize| format!("00000000-0000-4000-8000-{n:012}");
     let name = "hand over_1";
     let page = |from: usize, to: usize, next: bool| {
-        let named = |n: usize| if n % 10 == 0 { "hand-over-1" } else { name };
+        let named = |n: usize| if n.is_multiple_of(10) { "hand-over-1" } else { name };
         let secrets: Vec<_> = (from..to).map(|n| secret(&numbered(n), Some(named(n)))).collect();
         let mut page = json!({"secrets": secrets, "total": 250});
         if next {

@@ -50,13 +50,14 @@ impl World {
     }
 
     fn revoke(&self, token: &str) {
-        self.revoked.lock().unwrap().push(token.to_owned());
+        self.revoked.lock().expect("a whole lock").push(token.to_owned());
     }
 
     /// A token document for an hour from now, or for as many seconds as a subject's name says.
     fn document(&self, user: &str, life: i64) -> Value {
-        let stamp =
-            |at: OffsetDateTime| at.format(&time::format_description::well_known::Rfc3339).unwrap();
+        let stamp = |at: OffsetDateTime| {
+            at.format(&time::format_description::well_known::Rfc3339).expect("a time")
+        };
         json!({"token": {
             "user": {"domain": {"id": "default"}, "id": user, "name": user},
             "issued_at": stamp(self.now()),
@@ -67,8 +68,8 @@ impl World {
     async fn keystone(&self) -> (MockServer, Keystone) {
         let server = MockServer::start().await;
         Mock::given(any()).respond_with(self.clone()).mount(&server).await;
-        let wire = Arc::new(Wire::new(&Tls::System, Limits::default()).unwrap());
-        let keystone = Keystone::new(&server.uri().parse().unwrap(), wire);
+        let wire = Arc::new(Wire::new(&Tls::System, Limits::default()).expect("a client"));
+        let keystone = Keystone::new(&server.uri().parse().expect("a url"), wire);
         (server, keystone)
     }
 
@@ -98,12 +99,12 @@ impl Respond for World {
             return reply.insert_header("X-Subject-Token", format!("own-{serial}"));
         }
         self.validated.fetch_add(1, Ordering::SeqCst);
-        let own = request.headers["x-auth-token"].to_str().unwrap();
-        if self.revoked.lock().unwrap().iter().any(|revoked| revoked == own) {
+        let own = request.headers["x-auth-token"].to_str().expect("a text header");
+        if self.revoked.lock().expect("a whole lock").iter().any(|revoked| revoked == own) {
             return ResponseTemplate::new(401);
         }
-        let subject = request.headers["x-subject-token"].to_str().unwrap();
-        match subject.split_once(':').map(|(user, life)| (user, life.parse().unwrap())) {
+        let subject = request.headers["x-subject-token"].to_str().expect("a text header");
+        match subject.split_once(':').map(|(user, life)| (user, life.parse().expect("a number"))) {
             Some((user, life)) => {
                 ResponseTemplate::new(200).set_body_json(self.document(user, life))
             }

@@ -13,8 +13,8 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 async fn keystone(reply: ResponseTemplate) -> (MockServer, Keystone) {
     let server = MockServer::start().await;
     Mock::given(any()).respond_with(reply).mount(&server).await;
-    let wire = Arc::new(Wire::new(&Tls::System, Limits::default()).unwrap());
-    let keystone = Keystone::new(&server.uri().parse().unwrap(), wire);
+    let wire = Arc::new(Wire::new(&Tls::System, Limits::default()).expect("a client"));
+    let keystone = Keystone::new(&server.uri().parse().expect("a url"), wire);
     (server, keystone)
 }
 

@@ -9,6 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
+/// Status, headers and body of a reply; the message and the wait that are read from it.
+type Case = (u16, &'static [(&'static str, &'static str)], &'static str, &'static str, Option<u64>);
+
 const HTML: &str = "<html><head><title>Error</title></head><body>go away</body></html>";
 
 fn service(
@@ -21,10 +24,12 @@ fn service(
         for (name, value) in headers {
             reply = reply.header(*name, *value);
         }
-        Ok::<_, Infallible>(reply.body(Full::new(Bytes::from_static(body.as_bytes()))).unwrap())
+        Ok::<_, Infallible>(
+            reply.body(Full::new(Bytes::from_static(body.as_bytes()))).expect("a reply"),
+        )
     });
     let exchange = Arc::new(InProcess::new(answer, Limits::default()));
-    Service::new(&Url::parse("http://service.test").unwrap(), "v1", exchange)
+    Service::new(&Url::parse("http://service.test").expect("a url"), "v1", exchange)
 }
 
 async fn failure(
@@ -78,7 +83,7 @@ async fn a_refusal_carries_the_services_own_words() {
 #[tokio::test]
 async fn whatever_may_have_happened_is_unknown() {
     let json = r#"{"error":{"message":"try later"}}"#;
-    let cases: &[(u16, &[(&str, &str)], &str, &str, Option<u64>)] = &[
+    let cases: &[Case] = &[
         (500, &[], HTML, "internal server error", None),
         (502, &[], HTML, "bad gateway", None),
         (503, &[("retry-after", "7")], HTML, "service unavailable", Some(7)),

@@ -25,8 +25,9 @@ enum Then {
 
 /// Serves `reply` to every request; counts connections and requests.
 async fn server(reply: String, then: Then) -> (Url, Arc<AtomicUsize>, Arc<AtomicUsize>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url =
+        format!("http://{}", listener.local_addr().expect("an address")).parse().expect("a url");
     let (connections, requests) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let counts = (connections.clone(), requests.clone());
     tokio::spawn(async move {
@@ -67,7 +68,7 @@ async fn answer(
 }
 
 async fn get(url: &Url, limits: Limits) -> Result<openstack_http::Reply, Failure> {
-    let wire = Wire::new(&Tls::System, limits).unwrap();
+    let wire = Wire::new(&Tls::System, limits).expect("a client");
     let service = Service::new(url, "v1", Arc::new(wire));
     service.call(http::Method::GET, "/thing").send(&[http::StatusCode::OK]).await
 }
@@ -158,26 +159,27 @@ async fn calls_one_after_another_use_one_connection() {
 
 /// An https server with a certificate for `localhost` that no authority has signed.
 async fn https_server() -> (Url, String) {
-    let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let key =
+        rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let pem = key.cert.pem();
     let private = rustls::pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
-        .unwrap()
+        .expect("tls versions")
         .with_no_client_auth()
         .with_single_cert(vec![key.cert.der().clone()], private.into())
         .unwrap();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let reply = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned();
             tokio::spawn(handshake(acceptor.clone(), stream, reply));
         }
     });
-    (format!("https://localhost:{port}").parse().unwrap(), pem)
+    (format!("https://localhost:{port}").parse().expect("a url"), pem)
 }
 
 async fn handshake(acceptor: tokio_rustls::TlsAcceptor, stream: TcpStream, reply: String) {
