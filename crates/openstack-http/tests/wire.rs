@@ -169,7 +169,7 @@ async fn https_server() -> (Url, String) {
         .expect("tls versions")
         .with_no_client_auth()
         .with_single_cert(vec![key.cert.der().clone()], private.into())
-        .unwrap();
+        .expect("a certificate");
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
