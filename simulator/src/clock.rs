@@ -1,7 +1,8 @@
 //! The time the simulated cloud lives by.
 //!
-//! Every expiry (tokens, secrets) and every timestamp in a reply is read from one [`Clock`], so that
-//! a test moves time instead of waiting for it. Delays of the fault rules are tokio's time, not this.
+//! Every expiry (tokens, secrets) and every timestamp in a reply is read from one [`Clock`], so
+//! that a test moves time instead of waiting for it. Delays of fault rules are tokio's time, not
+//! this one.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

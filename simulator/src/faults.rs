@@ -10,9 +10,9 @@
 //! let fault = simulator.faults().add(lost);
 //! ```
 //!
-//! Every rule counts every request that it fits. The first rule in order whose turn has come decides
-//! alone about a request. A request that has arrived is carried through even when its caller goes
-//! away, as a real service does.
+//! Every rule counts every request that it fits. The first rule in order whose turn has come
+//! decides alone about a request. A request that has arrived is carried through even when its
+//! caller goes away, as a real service does.
 
 mod answer;
 mod gate;

@@ -1,7 +1,8 @@
 //! Keystone's state: projects, users, roles, who has which role where, and tokens.
 //!
-//! Tokens are kept under the SHA-256 of their text, so neither a dump nor the state file can be used
-//! to log in. Roles are looked up when a token is used, not when it is issued, as Keystone does.
+//! Tokens are kept under the SHA-256 of their text, so neither a dump nor the state file can be
+//! used to log in. Roles are looked up when a token is used, not when it is issued, as Keystone
+//! does.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Barbican's state: secrets, their consumers, and orders.
 //!
-//! Ids are UUIDs of version 4. A secret that is past its expiration is treated as absent everywhere,
-//! as Barbican's queries do; deleting removes the record and wipes its bytes.
+//! Ids are UUIDs of version 4. A secret that is past its expiration is treated as absent
+//! everywhere, as Barbican's queries do; deleting removes the record and wipes its bytes.
 
 use std::collections::BTreeMap;
 

@@ -3,9 +3,12 @@
 //! Of several faults jsonschema reports the one whose path is the shortest and then the last in
 //! alphabetical order; so does this.
 
+use std::ops::Deref;
+
 use serde_json::{Map, Value};
 use time::format_description::well_known::Iso8601;
 use time::{Date, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+use zeroize::Zeroize as _;
 
 use super::content::{self, SUPPORTED, TEXT};
 use super::error::Refusal;
@@ -23,21 +26,44 @@ const BITS_LIMIT: i64 = 32_767;
 const SECRET_TYPES: &[&str] =
     &["symmetric", "passphrase", "private", "public", "certificate", "opaque"];
 
-/// Reads a JSON body and strips the blanks around every string in it.
-pub(super) fn body(bytes: &[u8]) -> Result<Value, Refusal> {
-    let read = &bytes[..bytes.len().min(BODY_LIMIT)];
-    let mut value = serde_json::from_slice(read).map_err(|_| Refusal::MalformedJson)?;
-    if let Value::Array(_) | Value::Object(_) = value {
-        strip(&mut value);
+/// A JSON body, which may hold a payload: its strings are wiped when it is dropped.
+pub(super) struct Body(Value);
+
+impl Deref for Body {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
     }
-    Ok(value)
 }
 
-fn strip(value: &mut Value) {
+impl Drop for Body {
+    fn drop(&mut self) {
+        each_string(&mut self.0, &mut String::zeroize);
+    }
+}
+
+/// Reads a JSON body and strips the blanks around every string in it.
+pub(super) fn body(bytes: &[u8]) -> Result<Body, Refusal> {
+    let read = &bytes[..bytes.len().min(BODY_LIMIT)];
+    let mut body = Body(serde_json::from_slice(read).map_err(|_| Refusal::MalformedJson)?);
+    if body.is_array() || body.is_object() {
+        each_string(&mut body.0, &mut |text| {
+            if text.trim().len() < text.len() {
+                let trimmed = text.trim().to_owned();
+                text.zeroize();
+                *text = trimmed;
+            }
+        });
+    }
+    Ok(body)
+}
+
+fn each_string(value: &mut Value, act: &mut impl FnMut(&mut String)) {
     match value {
-        Value::String(text) => *text = text.trim().to_owned(),
-        Value::Array(items) => items.iter_mut().for_each(strip),
-        Value::Object(fields) => fields.values_mut().for_each(strip),
+        Value::String(text) => act(text),
+        Value::Array(items) => items.iter_mut().for_each(|item| each_string(item, act)),
+        Value::Object(fields) => fields.values_mut().for_each(|field| each_string(field, act)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -80,7 +106,7 @@ const ORDER: &[(&str, Kind)] =
 
 /// A new secret, from the body of `POST /v1/secrets`.
 pub(super) fn secret(
-    body: &Value,
+    body: &Body,
     now: OffsetDateTime,
 ) -> Result<(Attributes, Option<Filling>), Refusal> {
     let fields = object(body, "Secret", SECRET)?;
@@ -97,7 +123,7 @@ pub(super) fn secret(
 
 /// A new order, from the body of `POST /v1/orders`: its type, its meta data and its secret's.
 pub(super) fn order(
-    body: &Value,
+    body: &Body,
     now: OffsetDateTime,
 ) -> Result<(String, Map<String, Value>, Attributes), Refusal> {
     let fields = object(body, "Order", ORDER)?;
@@ -139,7 +165,7 @@ pub(super) fn order(
 }
 
 /// Service, type and id of a consumer.
-pub(super) fn consumer(body: &Value) -> Result<[String; 3], Refusal> {
+pub(super) fn consumer(body: &Body) -> Result<[String; 3], Refusal> {
     let fields = object(body, "Secret Consumer", CONSUMER)?;
     Ok(["service", "resource_type", "resource_id"]
         .map(|key| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()))

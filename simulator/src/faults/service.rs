@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use futures::{StreamExt as _, stream};
 use http::header::CONTENT_LENGTH;
 use http::request::Parts;
@@ -275,8 +275,10 @@ fn trim_slash(uri: &mut Uri) {
 
 /// Reads up to [`BODY_LIMIT`] bytes.
 async fn read_body(body: Body) -> Result<Bytes, Broken> {
+    // Room for all of it at once: a buffer that grows leaves copies of key material behind.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(BODY_LIMIT);
+    let mut read = Vec::with_capacity(announced.min(BODY_LIMIT));
     let mut chunks = body.into_data_stream();
-    let mut read = Vec::new();
     while read.len() < BODY_LIMIT {
         let Some(chunk) = chunks.next().await else { break };
         read.extend_from_slice(&chunk.map_err(|_| Broken)?);
@@ -299,6 +301,12 @@ async fn cut(response: Response<Body>) -> Reply {
         return Err(Broken);
     }
     parts.headers.insert(CONTENT_LENGTH, HeaderValue::from(whole.len()));
-    let chunks = stream::iter([Ok(whole.slice(..whole.len() / 2)), Err(Broken)]);
+    let half = whole.slice(..whole.len() / 2);
+    // Between the two a server gets to write out what it has.
+    let broken = async {
+        tokio::task::yield_now().await;
+        Err(Broken)
+    };
+    let chunks = stream::iter([Ok(half)]).chain(stream::once(broken));
     Ok(Response::from_parts(parts, Body::from_stream(chunks)))
 }

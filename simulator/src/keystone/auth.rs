@@ -1,7 +1,7 @@
 //! Reading a request for a token: what is malformed, who asks, and for what scope.
 //!
-//! The order of the checks is Keystone's (auth/schema.py, then auth/core.py `AuthInfo`): types, then
-//! methods, then scope, then the user.
+//! The order of the checks is Keystone's (auth/schema.py, then auth/core.py `AuthInfo`): types,
+//! then methods, then scope, then the user.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
