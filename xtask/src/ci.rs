@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
 use crate::{conformance, fuzz, process, readme, tidy};
@@ -37,7 +37,11 @@ const STEPS: &[Step] = &[
     Step {
         name: "fmt",
         about: "formatting",
-        run: |w| process::run(&mut w.cargo(["fmt", "--all", "--check"])),
+        run: |w| {
+            process::run(&mut w.cargo(["fmt", "--all", "--check"]))?;
+            // fuzz/ is a workspace of its own
+            process::run(&mut w.cargo("fmt --check --manifest-path fuzz/Cargo.toml".split(' ')))
+        },
     },
     Step {
         name: "clippy",
@@ -90,8 +94,8 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         times.push((step.name, begun.elapsed()));
         if let Err(error) = result {
             print_times(&times, start.elapsed());
-            let again = format!("to repeat it: cargo xtask ci --only {}", step.name);
-            return Err(error).context(format!("step {} failed; {again}", step.name));
+            let name = step.name;
+            bail!("step {name} failed: {error:#}\nto repeat it: cargo xtask ci --only {name}");
         }
     }
     print_times(&times, start.elapsed());

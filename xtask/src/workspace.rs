@@ -46,13 +46,15 @@ pub(crate) struct Target {
 }
 
 impl Workspace {
-    /// The workspace that this program was built from.
+    /// The workspace that cargo runs this program for.
+    ///
+    /// Asked at run time: a build directory may be a copy of another checkout's.
     ///
     /// # Errors
-    /// When cargo cannot describe it.
+    /// When cargo does not run it, or cannot describe the workspace.
     pub(crate) fn locate() -> Result<Self> {
-        let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
-        Self::describe(&xtask.with_file_name("Cargo.toml"))
+        let xtask = std::env::var_os("CARGO_MANIFEST_DIR").context("run it as cargo xtask")?;
+        Self::describe(&Path::new(&xtask).with_file_name("Cargo.toml"))
     }
 
     /// The workspace of a manifest.
