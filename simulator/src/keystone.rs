@@ -1,13 +1,13 @@
 //! Keystone's API, as far as clients of Cinder and Barbican need it.
 //!
 //! Source: keystone 30, `api/auth.py`, `api/discovery.py`, `auth/core.py` and
-//! `common/policies/token.py`. What a malformed authentication is told is the first line of
-//! Keystone's message; the dump of the schema that follows there is left out.
+//! `common/policies/token.py`.
 
 mod auth;
 mod catalog;
 mod directory;
 mod error;
+mod schema;
 mod tokens;
 
 use axum::Json;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
 use super::error::Refusal;
+use super::schema;
 use crate::Simulator;
 use crate::identity::{Identity, Named, Scope, Token, TokenFault};
 
@@ -32,8 +33,34 @@ pub(super) fn parse(body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     };
     match body.remove("auth") {
         None | Some(Value::Null) => Err(Refusal::missing("auth", "request body")),
-        Some(Value::Object(auth)) => Ok(auth),
-        Some(other) => Err(Refusal::Malformed(format!("{other} is not of type 'object'"))),
+        Some(auth) => check(auth),
+    }
+}
+
+/// The schema, and what Keystone checks beside it (auth/schema.py).
+fn check(auth: Value) -> Result<Map<String, Value>, Refusal> {
+    if let Some(fault) = schema::fault(&auth) {
+        return Err(Refusal::Malformed(fault));
+    }
+    for at in [
+        "identity/password/user",
+        "identity/password/user/domain",
+        "scope/project",
+        "scope/project/domain",
+        "scope/domain",
+    ] {
+        if let Some(entry) = auth.pointer(&format!("/{at}"))
+            && entry.get("id").or_else(|| entry.get("name")).is_none()
+        {
+            let text = format!("Invalid input for field {at}: id or name must be present.");
+            return Err(Refusal::Malformed(text));
+        }
+    }
+    match auth {
+        Value::Object(auth) => Ok(auth),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(Refusal::missing("auth", "request body"))
+        }
     }
 }
 
@@ -44,10 +71,9 @@ pub(super) fn prove(
     password: &str,
     now: OffsetDateTime,
 ) -> Result<Proven, Refusal> {
-    let section = object(auth, "identity", "identity")?
-        .ok_or_else(|| Refusal::Malformed("'identity' is a required property".to_owned()))?;
-    let methods = methods(section)?;
-    check_types(section)?;
+    let section = auth.get("identity").and_then(Value::as_object);
+    let section = section.ok_or_else(|| Refusal::missing("identity", "auth"))?;
+    let methods = methods(section);
     for method in &methods {
         if section.get(method).is_none_or(Value::is_null) {
             return Err(Refusal::missing(method, "identity"));
@@ -100,50 +126,15 @@ pub(crate) fn wanted(simulator: &Simulator, body: &[u8]) -> (Option<String>, Opt
     })
 }
 
-fn methods(section: &Map<String, Value>) -> Result<Vec<String>, Refusal> {
-    let listed = section.get("methods").ok_or_else(|| {
-        let text = "Invalid input for field 'identity': 'methods' is a required property";
-        Refusal::Malformed(text.to_owned())
-    })?;
-    let wrong = |kind: &str, value: &Value, at: &str| {
-        let text = format!(
-            "Invalid input for field '{at}': {} is not of type '{kind}'",
-            crate::pyrepr::repr(value),
-        );
-        Refusal::Malformed(text)
-    };
-    let listed = listed.as_array().ok_or_else(|| wrong("array", listed, "identity/methods"))?;
+fn methods(section: &Map<String, Value>) -> Vec<String> {
     let mut methods: Vec<String> = Vec::new();
-    for (place, method) in listed.iter().enumerate() {
-        let at = format!("identity/methods/{place}");
-        let method = method.as_str().ok_or_else(|| wrong("string", method, &at))?;
+    let listed = section.get("methods").and_then(Value::as_array).into_iter().flatten();
+    for method in listed.filter_map(Value::as_str) {
         if !methods.iter().any(|known| known == method) {
             methods.push(method.to_owned());
         }
     }
-    Ok(methods)
-}
-
-/// The types of what a method is given (auth/schema.py).
-fn check_types(section: &Map<String, Value>) -> Result<(), Refusal> {
-    if let Some(token) = object(section, "token", "identity/token")? {
-        if !token.contains_key("id") {
-            let text = "Invalid input for field 'identity/token': 'id' is a required property";
-            return Err(Refusal::Malformed(text.to_owned()));
-        }
-        string(token, "id", "identity/token/id")?;
-    }
-    let Some(password) = object(section, "password", "identity/password")? else { return Ok(()) };
-    let at = "identity/password/user";
-    let Some(user) = object(password, "user", at)? else { return Ok(()) };
-    for key in ["id", "name", "password"] {
-        string(user, key, &format!("{at}/{key}"))?;
-    }
-    named(user, at)?;
-    if let Some(domain) = object(user, "domain", &format!("{at}/domain"))? {
-        named(domain, &format!("{at}/domain"))?;
-    }
-    Ok(())
+    methods
 }
 
 fn by_password(
@@ -203,8 +194,7 @@ fn scope(identity: &Identity, auth: &Map<String, Value>) -> Result<Scope, Refusa
     if scope.contains_key("system") {
         return Ok(Scope::System);
     }
-    let project = object(scope, "project", "scope/project")?.ok_or(Refusal::Unauthorized)?;
-    named(project, "scope/project")?;
+    let project = scope.get("project").and_then(Value::as_object).ok_or(Refusal::Unauthorized)?;
     let found = match project.get("id").and_then(Value::as_str) {
         Some(id) => identity.project(id),
         None => {
@@ -222,33 +212,4 @@ fn is_default(domain: &Map<String, Value>) -> bool {
         Some(id) => id == DOMAIN_ID,
         None => domain.get("name").and_then(Value::as_str) == Some(DOMAIN_NAME),
     }
-}
-
-fn object<'a>(
-    within: &'a Map<String, Value>,
-    key: &str,
-    at: &str,
-) -> Result<Option<&'a Map<String, Value>>, Refusal> {
-    let Some(value) = within.get(key) else { return Ok(None) };
-    value.as_object().map(Some).ok_or_else(|| mistyped(value, "object", at))
-}
-
-fn string(within: &Map<String, Value>, key: &str, at: &str) -> Result<(), Refusal> {
-    match within.get(key) {
-        Some(value) if !value.is_string() => Err(mistyped(value, "string", at)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn mistyped(value: &Value, kind: &str, at: &str) -> Refusal {
-    let value = crate::pyrepr::repr(value);
-    Refusal::Malformed(format!("Invalid input for field '{at}': {value} is not of type '{kind}'"))
-}
-
-fn named(within: &Map<String, Value>, at: &str) -> Result<(), Refusal> {
-    if within.contains_key("id") || within.contains_key("name") {
-        return Ok(());
-    }
-    let text = format!("Invalid input for field {at}: id or name must be present.");
-    Err(Refusal::Malformed(text))
 }
