@@ -21,6 +21,7 @@ def now():
 def order_key(connection):
     """A 256-bit AES key of the caller's project, by an order; the order itself is removed again."""
     root = connection.key_manager.get_endpoint().rstrip("/").removesuffix("/v1")
+
     def call(method, url, **named):
         return connection.session.request(
             url, method, headers={"Accept": "application/json"}, **named)
@@ -32,6 +33,7 @@ def order_key(connection):
     def ended():
         found = call("GET", order).json()
         return found if found["status"] != "PENDING" else None
+
     found = wait_until("the key order", 30, ended)
     call("DELETE", order)
     return found["secret_ref"].rsplit("/", 1)[1]

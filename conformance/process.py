@@ -41,10 +41,11 @@ class Process:
 
     def __init__(self, name, argv, log, env=None):
         self.name, self.log = name, log
+        # a cloud that the caller has sourced is not the one under test
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("OS_")}
         with open(log, "wb") as out:
             self.child = subprocess.Popen(
-                [str(a) for a in argv],
-                env={**os.environ, **(env or {})},
+                [str(a) for a in argv], env={**clean, **(env or {})},
                 stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT,
             )
 

@@ -113,7 +113,7 @@ class RealServices:
     def run(self, tool, *arguments):
         """Runs one of the services' own management commands."""
         done = subprocess.run(
-            [self.bin / tool, *arguments], env=self.env, stdin=subprocess.DEVNULL,
+            [self.bin / tool, *arguments], env={**os.environ, **self.env}, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
         )
         if done.returncode:
