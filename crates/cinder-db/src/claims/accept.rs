@@ -1,0 +1,201 @@
+//! The claim of an accept (cinder: `transfer/api.py` accept).
+
+use super::{ClaimError, keys_of, lost_race, make_way, refuse_fixed_key};
+use crate::db::Txn;
+use crate::journal::{self, Details};
+use crate::quotas::{self, Charge, Kind, QuotaLimits, QuotaType};
+use crate::volumes::{
+    AVAILABLE, AWAITING_TRANSFER, Caller, Scope, Snapshot, Volume, find_volume, snapshots_of,
+};
+use crate::{AuthKey, Committed, Store, transfers, volume_types};
+use std::collections::BTreeMap;
+use std::time::Duration;
+use transfer_core::{HandOver, HandOverId, Operation, Parties, ProjectId, TransferId};
+
+/// What is to be accepted.
+#[derive(Clone, Debug)]
+pub struct AcceptClaim {
+    /// A fresh id.
+    pub hand_over_id: HandOverId,
+    /// The offer.
+    pub transfer: TransferId,
+    /// What the caller showed.
+    pub auth_key: AuthKey,
+    /// The recipient.
+    pub caller: Caller,
+    /// The deployment's quota limits.
+    pub limits: QuotaLimits,
+    /// How long the claim holds without a sign of life.
+    pub lease: Duration,
+}
+
+impl Store {
+    /// Claims an offered volume for its recipient, and reserves quota on both sides: for every row
+    /// that changes its project, what the recipient gains its present project loses.
+    ///
+    /// # Errors
+    /// [`ClaimError`]; nothing has changed then.
+    pub async fn claim_accept(
+        &self,
+        claim: &AcceptClaim,
+    ) -> Result<Committed<HandOver>, ClaimError> {
+        let mut txn = self.db.write().await?;
+        let offer = transfers::find(&mut txn, &Scope::All, &claim.transfer)
+            .await?
+            .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
+        if !claim.auth_key.opens(&offer.salt, &offer.crypt_hash) {
+            return Err(ClaimError::InvalidAuthKey(claim.transfer.clone()));
+        }
+        let id = offer.transfer.volume;
+        make_way(&mut txn, &id).await?;
+        let volume = find_volume(&mut txn, &Scope::All, &id)
+            .await?
+            .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
+        let all_snapshots = snapshots_of(&mut txn, &id).await?;
+        let no_snapshots = offer.transfer.no_snapshots == Some(true);
+        let moving: &[Snapshot] = if no_snapshots { &[] } else { &all_snapshots };
+        let reservations = reserve(&mut txn, claim, &volume, moving).await?;
+        check_states(claim, &volume, moving)?;
+        let keys = keys_of(&volume, &all_snapshots);
+        if !keys.is_empty() && no_snapshots && !all_snapshots.is_empty() {
+            return Err(ClaimError::volume(
+                "transferring an encrypted volume without its snapshots is not supported",
+            ));
+        }
+        refuse_fixed_key(&id, &keys)?;
+        let details = Details {
+            reservations,
+            snapshots: moving.iter().map(|snapshot| snapshot.id.clone()).collect(),
+            offer: None,
+        };
+        let hand_over = HandOver::claim(
+            claim.hand_over_id.clone(),
+            Operation::Accept,
+            id.clone(),
+            claim.transfer.clone(),
+            Parties {
+                donor: volume.project,
+                caller: claim.caller.project.clone(),
+                user: claim.caller.user.clone(),
+            },
+            keys,
+        );
+        let hand_over = journal::open(&mut txn, hand_over, &details, claim.lease)
+            .await
+            .map_err(|error| lost_race(error, &id))?;
+        txn.commit().await?;
+        Ok(hand_over)
+    }
+}
+
+/// What Cinder finds out last, when the driver has already been asked.
+fn check_states(
+    claim: &AcceptClaim,
+    volume: &Volume,
+    moving: &[Snapshot],
+) -> Result<(), ClaimError> {
+    if volume.status == "maintenance" {
+        return Err(ClaimError::volume("The volume cannot accept transfer in maintenance mode."));
+    }
+    if volume.status != AWAITING_TRANSFER {
+        return Err(ClaimError::volume(format!(
+            "Transfer {}: Volume id {} expected in awaiting-transfer state.",
+            claim.transfer, volume.id
+        )));
+    }
+    match moving.iter().find(|snapshot| snapshot.status != AVAILABLE) {
+        None => Ok(()),
+        Some(snapshot) => Err(ClaimError::InvalidSnapshot(format!(
+            "Transfer {}: Snapshot {} is not in the expected available state.",
+            claim.transfer, snapshot.id
+        ))),
+    }
+}
+
+async fn reserve(
+    txn: &mut Txn,
+    claim: &AcceptClaim,
+    volume: &Volume,
+    moving: &[Snapshot],
+) -> Result<Vec<String>, ClaimError> {
+    if volume.consistency_group.is_some() {
+        return Err(ClaimError::volume(format!(
+            "Volume {} must not be part of a consistency group.",
+            volume.id
+        )));
+    }
+    let recipient = &claim.caller.project;
+    quotas::check_volume_size(txn, &claim.limits, recipient, volume.size_gb).await??;
+    let of_type = match volume.volume_type_id.as_deref().filter(|id| !id.is_empty()) {
+        None => None,
+        Some(type_id) => Some(
+            volume_types::quota_type(txn, &claim.caller.scope(), type_id)
+                .await?
+                .ok_or_else(|| ClaimError::VolumeTypeNotFound(type_id.to_owned()))?,
+        ),
+    };
+    let mut moves = Moves {
+        recipient,
+        of_type: of_type.as_ref(),
+        givers: BTreeMap::new(),
+        snapshot_gigabytes: !claim.limits.no_snapshot_gb_quota,
+    };
+    let volumes = moves.volume(volume);
+    let snapshots = moves.snapshots(moving);
+    let mut uuids = Vec::new();
+    for (kind, (charge, size_gb)) in [(Kind::Volumes, volumes), (Kind::Snapshots, snapshots)] {
+        if !charge.is_empty() {
+            let reserved = quotas::reserve(txn, &claim.limits, recipient, &charge).await?;
+            uuids.extend(reserved.map_err(|exceeded| exceeded.explain(kind, size_gb))?);
+        }
+    }
+    for (giver, charge) in moves.givers {
+        match quotas::reserve(txn, &claim.limits, &giver, &charge).await? {
+            Ok(reserved) => uuids.extend(reserved),
+            Err(exceeded) => return Err(exceeded.explain(Kind::Volumes, 0).into()),
+        }
+    }
+    Ok(uuids)
+}
+
+/// Who loses what. Rows that are the recipient's already, and rows that quotas do not count,
+/// move nothing.
+struct Moves<'a> {
+    recipient: &'a ProjectId,
+    of_type: Option<&'a QuotaType>,
+    givers: BTreeMap<ProjectId, Charge>,
+    snapshot_gigabytes: bool,
+}
+
+impl Moves<'_> {
+    /// The recipient's charge for the volume, and its GiB.
+    fn volume(&mut self, volume: &Volume) -> (Charge, i64) {
+        let mut charge = Charge::default();
+        if volume.use_quota && volume.project != *self.recipient {
+            self.shift(&mut charge, &volume.project, Kind::Volumes, 1);
+            self.shift(&mut charge, &volume.project, Kind::Gigabytes, volume.size_gb);
+        }
+        (charge, volume.size_gb)
+    }
+
+    /// The recipient's charge for the snapshots, and their GiB.
+    fn snapshots(&mut self, moving: &[Snapshot]) -> (Charge, i64) {
+        let mut charge = Charge::default();
+        let mut total_gb = 0;
+        for snapshot in moving {
+            if snapshot.use_quota && snapshot.project != *self.recipient {
+                self.shift(&mut charge, &snapshot.project, Kind::Snapshots, 1);
+                if self.snapshot_gigabytes {
+                    self.shift(&mut charge, &snapshot.project, Kind::Gigabytes, snapshot.size_gb);
+                    total_gb += snapshot.size_gb;
+                }
+            }
+        }
+        (charge, total_gb)
+    }
+
+    fn shift(&mut self, gain: &mut Charge, giver: &ProjectId, kind: Kind, amount: i64) {
+        gain.add(self.of_type, kind, amount);
+        self.givers.entry(giver.clone()).or_default().add(self.of_type, kind, -amount);
+    }
+}

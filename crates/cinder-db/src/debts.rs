@@ -1,0 +1,268 @@
+//! Debts: garbage on record until it is paid for.
+
+use crate::db::{Row, Txn};
+use crate::schema::DEBTS;
+use crate::{Committed, DbError, Store, dialect, journal};
+use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement};
+use std::cmp::min;
+use std::time::Duration;
+use transfer_core::{Authority, Debt, Garbage, HandOverId, ProjectId, SecretId, Settlement};
+
+/// The pause after the first failed attempt to pay; it doubles with each.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+
+/// The longest pause.
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// How much of a refusal's words is kept.
+const ERROR_CHARACTERS: usize = 1000;
+
+/// A debt as a report shows it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DebtRow {
+    /// The debt.
+    pub debt: Debt,
+    /// The database's clock when it was recorded, in ms since the epoch.
+    pub created_at_ms: i64,
+    /// How often its payment was tried.
+    pub attempts: i64,
+    /// What the last attempt came to.
+    pub last_error: Option<String>,
+    /// When recovery tries again, in ms since the epoch.
+    pub due_at_ms: i64,
+}
+
+impl Store {
+    /// Debts that this authority can pay, the least tried first.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn debts_of(
+        &self,
+        authority: &Authority,
+        limit: u64,
+    ) -> Result<Vec<Committed<Debt>>, DbError> {
+        let mut select = debts();
+        select.and_where(owed_by(authority)).limit(limit);
+        select.order_by("attempts", Order::Asc).order_by("created_at_ms", Order::Asc);
+        committed(&mut self.db.read().await?, &select).await
+    }
+
+    /// Debts that the service can pay and whose pause is over, the longest due first.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn due_service_debts(&self, limit: u64) -> Result<Vec<Committed<Debt>>, DbError> {
+        let mut select = debts();
+        select
+            .and_where(owed_by(&Authority::Service))
+            .and_where(Expr::col("due_at_ms").lte(dialect::now_ms()))
+            .order_by("due_at_ms", Order::Asc)
+            .limit(limit);
+        committed(&mut self.db.read().await?, &select).await
+    }
+
+    /// Records what an attempt to pay came to: a paid debt is struck out, any other stays, with
+    /// the reason and a longer pause.
+    ///
+    /// # Errors
+    /// [`DbError`]; the debt is as before then.
+    pub async fn settle(&self, debt: &Debt, settlement: &Settlement) -> Result<(), DbError> {
+        let id = debt.id();
+        let error = match settlement {
+            Settlement::Paid => {
+                let delete = Query::delete()
+                    .from_table(DEBTS)
+                    .and_where(Expr::col("id").eq(id.as_str()))
+                    .take();
+                let mut txn = self.db.write().await?;
+                txn.execute(&delete).await?;
+                return txn.commit().await;
+            }
+            Settlement::Refused(refusal) => refusal.to_string(),
+            Settlement::Unknown(why) => why.clone(),
+        };
+        let mut txn = self.db.write().await?;
+        let mut select = debts();
+        select.and_where(Expr::col("id").eq(id.as_str()));
+        txn.lock(&mut select);
+        let Some(row) = txn.first(&select).await? else { return Ok(()) };
+        let attempts = row.int("attempts")?;
+        let error: String = error.chars().take(ERROR_CHARACTERS).collect();
+        let update = Query::update()
+            .table(DEBTS)
+            .value("attempts", attempts + 1)
+            .value("last_error", error)
+            .value("due_at_ms", dialect::now_ms().add(journal::millis(pause(attempts))))
+            .and_where(Expr::col("id").eq(id.as_str()))
+            .take();
+        txn.execute(&update).await?;
+        txn.commit().await
+    }
+
+    /// Records debts that belong to no commit and no abort: shells that a driver made before it
+    /// noticed that it had been taken over.
+    ///
+    /// # Errors
+    /// [`DbError`]; none is recorded then.
+    pub async fn owe(&self, owed: &[Debt]) -> Result<(), DbError> {
+        let mut txn = self.db.write().await?;
+        record(&mut txn, owed).await?;
+        txn.commit().await
+    }
+
+    /// Whether a live volume, a live snapshot or a live hand-over names this secret. Such a secret
+    /// must never be deleted.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn is_named(&self, secret: &SecretId) -> Result<bool, DbError> {
+        let mut txn = self.db.read().await?;
+        for table in ["volumes", "snapshots"] {
+            let select = Query::select()
+                .column("id")
+                .from(table)
+                .and_where(Expr::col("deleted").eq(false))
+                .and_where(Expr::col("encryption_key_id").eq(secret.as_str()))
+                .limit(1)
+                .take();
+            if txn.any(&select).await? {
+                return Ok(true);
+            }
+        }
+        let live = journal::all(&mut txn, true).await?;
+        Ok(live
+            .iter()
+            .flat_map(|hand_over| hand_over.keys())
+            .any(|key| key.old == *secret || key.shell.as_ref() == Some(secret)))
+    }
+
+    /// Every debt, oldest first.
+    ///
+    /// # Errors
+    /// [`DbError`].
+    pub async fn debts(&self) -> Result<Vec<DebtRow>, DbError> {
+        all(&mut self.db.read().await?).await
+    }
+}
+
+pub(crate) async fn all(txn: &mut Txn) -> Result<Vec<DebtRow>, DbError> {
+    let mut select = debts();
+    select.order_by("created_at_ms", Order::Asc).order_by("id", Order::Asc);
+    txn.all(&select).await?.iter().map(DebtRow::read).collect()
+}
+
+/// Records debts; one that is on record already stays as it is.
+pub(crate) async fn record(txn: &mut Txn, owed: &[Debt]) -> Result<(), DbError> {
+    if owed.is_empty() {
+        return Ok(());
+    }
+    let mut insert = Query::insert();
+    insert.into_table(DEBTS).columns([
+        "id",
+        "hand_over_id",
+        "project_id",
+        "kind",
+        "target",
+        "created_at_ms",
+        "attempts",
+        "due_at_ms",
+    ]);
+    for debt in owed {
+        let project = match &debt.authority {
+            Authority::Service => None,
+            Authority::Project(project) => Some(project.as_str()),
+        };
+        let (kind, target) = match &debt.garbage {
+            Garbage::Secret(secret) => ("secret", secret.as_str()),
+            Garbage::Shells { name } => ("shells", name.as_str()),
+        };
+        insert.values_panic([
+            debt.id().as_str().into(),
+            debt.hand_over.as_str().into(),
+            project.into(),
+            kind.into(),
+            target.into(),
+            dialect::now_ms(),
+            0.into(),
+            dialect::now_ms(),
+        ]);
+    }
+    insert.on_conflict(OnConflict::column("id").do_nothing().to_owned());
+    txn.execute(&insert).await.map(|_rows| ())
+}
+
+pub(crate) async fn of_hand_over(
+    txn: &mut Txn,
+    id: &HandOverId,
+) -> Result<Vec<Committed<Debt>>, DbError> {
+    let mut select = debts();
+    select.and_where(Expr::col("hand_over_id").eq(id.as_str())).order_by("id", Order::Asc);
+    committed(txn, &select).await
+}
+
+fn debts() -> SelectStatement {
+    Query::select()
+        .columns([
+            "hand_over_id",
+            "project_id",
+            "kind",
+            "target",
+            "created_at_ms",
+            "attempts",
+            "last_error",
+            "due_at_ms",
+        ])
+        .from(DEBTS)
+        .take()
+}
+
+fn owed_by(authority: &Authority) -> Expr {
+    match authority {
+        Authority::Service => Expr::col("project_id").is_null(),
+        Authority::Project(project) => Expr::col("project_id").eq(project.as_str()),
+    }
+}
+
+async fn committed(
+    txn: &mut Txn,
+    select: &SelectStatement,
+) -> Result<Vec<Committed<Debt>>, DbError> {
+    let rows = txn.all(select).await?;
+    rows.iter().map(|row| DebtRow::read(row).map(|row| Committed::new(row.debt))).collect()
+}
+
+fn pause(attempts: i64) -> Duration {
+    let doublings = min(u32::try_from(attempts).unwrap_or(0), 16);
+    min(FIRST_PAUSE * 2_u32.pow(doublings), LONGEST_PAUSE)
+}
+
+impl DebtRow {
+    fn read(row: &Row) -> Result<Self, DbError> {
+        let target = row.text("target")?;
+        let garbage = match row.text("kind")?.as_str() {
+            "secret" => Garbage::Secret(SecretId::new(target)),
+            "shells" => Garbage::Shells { name: target },
+            _unknown => {
+                return Err(DbError::Malformed {
+                    column: "kind".to_owned(),
+                    expected: "kind of garbage",
+                });
+            }
+        };
+        Ok(Self {
+            debt: Debt {
+                hand_over: HandOverId::new(row.text("hand_over_id")?),
+                authority: match row.opt_text("project_id")? {
+                    None => Authority::Service,
+                    Some(project) => Authority::Project(ProjectId::new(project)),
+                },
+                garbage,
+            },
+            created_at_ms: row.int("created_at_ms")?,
+            attempts: row.int("attempts")?,
+            last_error: row.opt_text("last_error")?,
+            due_at_ms: row.int("due_at_ms")?,
+        })
+    }
+}

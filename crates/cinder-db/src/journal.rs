@@ -1,0 +1,214 @@
+//! The journal: one row for each hand-over.
+//!
+//! `claimed_volume_id` is the claim: unique, set while the hand-over is live, NULL once it has
+//! ended. Ended rows stay until they are forgotten, so that a lost reply can be read back. The
+//! version of a live row is the fence: whoever writes must still hold it.
+
+use crate::db::{Row, Txn};
+use crate::schema::HAND_OVERS;
+use crate::{Committed, DbError, dialect};
+use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+use transfer_core::{HandOver, HandOverId, Phase, SnapshotId, VolumeId};
+
+/// What the store has to remember between the claim and the end, beside the protocol's state.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Details {
+    /// `reservations.uuid` of the quota that is held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) reservations: Vec<String>,
+    /// The snapshots that go along with an accept: those that the quota was reserved for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) snapshots: Vec<SnapshotId>,
+    /// The row of `transfers` that the commit of an initiate inserts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) offer: Option<OfferDetails>,
+}
+
+/// An offer that is not committed yet.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct OfferDetails {
+    pub(crate) name: Option<String>,
+    pub(crate) salt: String,
+    pub(crate) crypt_hash: String,
+    pub(crate) no_snapshots: bool,
+}
+
+/// One row of the journal.
+pub(crate) struct Entry {
+    pub(crate) hand_over: HandOver,
+    pub(crate) details: Details,
+    pub(crate) lease_is_over: bool,
+}
+
+fn entries(txn: &Txn) -> SelectStatement {
+    let mut select = Query::select()
+        .columns(["state", "details"])
+        .expr_as(
+            Expr::case(Expr::col("lease_expires_at_ms").lte(dialect::now_ms()), 1).finally(0),
+            "lease_is_over",
+        )
+        .from(HAND_OVERS)
+        .take();
+    txn.lock(&mut select);
+    select
+}
+
+fn read(row: &Row) -> Result<Entry, DbError> {
+    let malformed = |_error| DbError::Malformed {
+        column: "details".to_owned(),
+        expected: "details of a hand-over",
+    };
+    Ok(Entry {
+        hand_over: HandOver::from_journal(&row.text("state")?)?,
+        details: serde_json::from_str(&row.text("details")?).map_err(malformed)?,
+        lease_is_over: row.bool("lease_is_over")?,
+    })
+}
+
+/// The live hand-over of a volume.
+pub(crate) async fn claim_on(txn: &mut Txn, volume: &VolumeId) -> Result<Option<Entry>, DbError> {
+    let mut select = entries(txn);
+    select.and_where(Expr::col("claimed_volume_id").eq(volume.as_str()));
+    txn.first(&select).await?.map(|row| read(&row)).transpose()
+}
+
+/// A hand-over, live or ended.
+pub(crate) async fn find(txn: &mut Txn, id: &HandOverId) -> Result<Option<Entry>, DbError> {
+    let mut select = entries(txn);
+    select.and_where(Expr::col("id").eq(id.as_str()));
+    txn.first(&select).await?.map(|row| read(&row)).transpose()
+}
+
+/// The hand-over, if it is live and at this version.
+pub(crate) async fn fenced(txn: &mut Txn, held: &HandOver) -> Result<Option<Entry>, DbError> {
+    let mut select = entries(txn);
+    select
+        .and_where(Expr::col("id").eq(held.id().as_str()))
+        .and_where(Expr::col("version").eq(version(held)))
+        .and_where(Expr::col("claimed_volume_id").is_not_null());
+    txn.first(&select).await?.map(|row| read(&row)).transpose()
+}
+
+/// Ids of live hand-overs whose lease is over, the longest over first.
+pub(crate) async fn expired(txn: &mut Txn, limit: u64) -> Result<Vec<HandOverId>, DbError> {
+    let select = Query::select()
+        .column("id")
+        .from(HAND_OVERS)
+        .and_where(Expr::col("claimed_volume_id").is_not_null())
+        .and_where(Expr::col("lease_expires_at_ms").lte(dialect::now_ms()))
+        .order_by("lease_expires_at_ms", sea_query::Order::Asc)
+        .limit(limit)
+        .take();
+    txn.all(&select).await?.iter().map(|row| row.text("id").map(HandOverId::new)).collect()
+}
+
+/// Opens a claim. [`DbError::Duplicate`] when somebody else has one on the volume.
+pub(crate) async fn open(
+    txn: &mut Txn,
+    hand_over: HandOver,
+    details: &Details,
+    lease: Duration,
+) -> Result<Committed<HandOver>, DbError> {
+    let now = dialect::now_ms;
+    let insert = Query::insert()
+        .into_table(HAND_OVERS)
+        .columns([
+            "id",
+            "claimed_volume_id",
+            "volume_id",
+            "version",
+            "phase",
+            "state",
+            "details",
+            "lease_expires_at_ms",
+            "created_at_ms",
+            "updated_at_ms",
+        ])
+        .values_panic([
+            hand_over.id().as_str().into(),
+            hand_over.volume().as_str().into(),
+            hand_over.volume().as_str().into(),
+            version(&hand_over).into(),
+            phase(&hand_over).into(),
+            hand_over.to_journal()?.into(),
+            text(details)?.into(),
+            now().add(millis(lease)),
+            now(),
+            now(),
+        ])
+        .take();
+    txn.execute(&insert).await?;
+    Ok(Committed::new(hand_over))
+}
+
+/// Writes the state of a live hand-over and renews its lease; false when the fence is gone.
+pub(crate) async fn renew(
+    txn: &mut Txn,
+    hand_over: &HandOver,
+    lease: Duration,
+) -> Result<bool, DbError> {
+    let update = Query::update()
+        .table(HAND_OVERS)
+        .value("phase", phase(hand_over))
+        .value("state", hand_over.to_journal()?)
+        .value("lease_expires_at_ms", dialect::now_ms().add(millis(lease)))
+        .value("updated_at_ms", dialect::now_ms())
+        .and_where(Expr::col("id").eq(hand_over.id().as_str()))
+        .and_where(Expr::col("version").eq(version(hand_over)))
+        .and_where(Expr::col("claimed_volume_id").is_not_null())
+        .take();
+    Ok(txn.execute(&update).await? == 1)
+}
+
+/// Ends a hand-over that [`fenced`] has just locked: writes its last state, releases the claim.
+pub(crate) async fn close(txn: &mut Txn, hand_over: &HandOver) -> Result<(), DbError> {
+    let update = Query::update()
+        .table(HAND_OVERS)
+        .value("claimed_volume_id", Option::<String>::None)
+        .value("version", version(hand_over))
+        .value("phase", phase(hand_over))
+        .value("state", hand_over.to_journal()?)
+        // The salt and the hash of an offer stand in its own row from now on.
+        .value("details", text(&Details::default())?)
+        .value("updated_at_ms", dialect::now_ms())
+        .and_where(Expr::col("id").eq(hand_over.id().as_str()))
+        .take();
+    txn.execute(&update).await.map(|_rows| ())
+}
+
+/// Every hand-over in the journal, oldest first; only the live ones if asked so.
+pub(crate) async fn all(txn: &mut Txn, live_only: bool) -> Result<Vec<HandOver>, DbError> {
+    let mut select = entries(txn);
+    if live_only {
+        select.and_where(Expr::col("claimed_volume_id").is_not_null());
+    }
+    select.order_by("created_at_ms", sea_query::Order::Asc).order_by("id", sea_query::Order::Asc);
+    let rows = txn.all(&select).await?;
+    rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()
+}
+
+fn text(details: &Details) -> Result<String, DbError> {
+    serde_json::to_string(details).map_err(|_error| DbError::Malformed {
+        column: "details".to_owned(),
+        expected: "details of a hand-over",
+    })
+}
+
+fn version(hand_over: &HandOver) -> i64 {
+    i64::try_from(hand_over.version()).unwrap_or(i64::MAX)
+}
+
+pub(crate) fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+fn phase(hand_over: &HandOver) -> &'static str {
+    match hand_over.phase() {
+        Phase::Copying => "copying",
+        Phase::Aborting(_) => "aborting",
+        Phase::Committed => "committed",
+        Phase::Aborted(_) => "aborted",
+    }
+}

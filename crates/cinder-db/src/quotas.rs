@@ -1,0 +1,238 @@
+//! Quotas: limits, reservations and usages, as Cinder keeps them.
+//!
+//! Follows cinder: `db/api.py` `quota_reserve`, `reservation_commit`, `reservation_rollback` and
+//! `quota.py` `DbQuotaDriver`, inside the caller's transaction: a refusal leaves nothing behind.
+//! A usage is counted anew when its row is missing or negative. Periodic recounts
+//! (`until_refresh`, `max_age`) are left to Cinder's own operations.
+
+mod reservations;
+
+pub(crate) use reservations::{commit, reserve, roll_back};
+
+use crate::DbError;
+use crate::db::Txn;
+use sea_query::{Expr, ExprTrait, Query};
+use std::collections::BTreeMap;
+use std::fmt;
+use transfer_core::ProjectId;
+
+/// The deployment's limits: `cinder.conf`, under what the database says.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct QuotaLimits {
+    /// `quota_volumes`; negative is unlimited, here and below.
+    pub volumes: i64,
+    /// `quota_snapshots`.
+    pub snapshots: i64,
+    /// `quota_gigabytes`.
+    pub gigabytes: i64,
+    /// `per_volume_size_limit`, in GiB.
+    pub per_volume_gigabytes: i64,
+    /// `no_snapshot_gb_quota`: snapshots do not count as gigabytes.
+    pub no_snapshot_gb_quota: bool,
+    /// `use_default_quota_class`: the quota class `default` overrides the configuration.
+    pub use_default_quota_class: bool,
+    /// `reservation_expire`, in seconds.
+    pub reservation_expire_s: u32,
+}
+
+impl Default for QuotaLimits {
+    /// Cinder's defaults.
+    fn default() -> Self {
+        Self {
+            volumes: 10,
+            snapshots: 10,
+            gigabytes: 1000,
+            per_volume_gigabytes: -1,
+            no_snapshot_gb_quota: false,
+            use_default_quota_class: true,
+            reservation_expire_s: 86_400,
+        }
+    }
+}
+
+/// A quota is too small. The texts are Cinder's.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OverQuota {
+    /// Cinder's `VolumeSizeExceedsAvailableQuota`.
+    #[error(
+        "Requested volume or snapshot exceeds allowed {name} quota. Requested {requested}G, \
+         quota is {quota}G and {consumed}G has been consumed."
+    )]
+    Gigabytes {
+        /// `gigabytes` or `gigabytes_<type>`.
+        name: String,
+        /// GiB asked for.
+        requested: i64,
+        /// GiB in use and reserved.
+        consumed: i64,
+        /// The limit in GiB.
+        quota: i64,
+    },
+    /// Cinder's `VolumeLimitExceeded`.
+    #[error("Maximum number of volumes allowed ({allowed}) exceeded for quota '{name}'.")]
+    Volumes {
+        /// `volumes` or `volumes_<type>`.
+        name: String,
+        /// The limit.
+        allowed: i64,
+    },
+    /// Cinder's `SnapshotLimitExceeded`.
+    #[error("Maximum number of snapshots allowed ({allowed}) exceeded")]
+    Snapshots {
+        /// The limit.
+        allowed: i64,
+    },
+    /// Cinder's `VolumeSizeExceedsLimit`.
+    #[error("Requested volume size {size_gb}G is larger than maximum allowed limit {limit_gb}G.")]
+    VolumeSize {
+        /// The volume's size in GiB.
+        size_gb: i64,
+        /// The limit in GiB.
+        limit_gb: i64,
+    },
+}
+
+/// What quotas count.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Kind {
+    Volumes,
+    Gigabytes,
+    Snapshots,
+}
+
+/// A volume type as quotas know it.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct QuotaType {
+    pub(crate) id: String,
+    pub(crate) name: String,
+}
+
+/// One quota resource: a kind, of all types or of one.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct Resource {
+    kind: Kind,
+    of_type: Option<QuotaType>,
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.kind {
+            Kind::Volumes => "volumes",
+            Kind::Gigabytes => "gigabytes",
+            Kind::Snapshots => "snapshots",
+        })?;
+        match &self.of_type {
+            Some(of_type) => write!(f, "_{}", of_type.name),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Changes of usage, by resource. Each counts for all types and for its own.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Charge(BTreeMap<Resource, i64>);
+
+impl Charge {
+    pub(crate) fn add(&mut self, of_type: Option<&QuotaType>, kind: Kind, amount: i64) {
+        *self.0.entry(Resource { kind, of_type: None }).or_insert(0) += amount;
+        if let Some(of_type) = of_type {
+            let resource = Resource { kind, of_type: Some(of_type.clone()) };
+            *self.0.entry(resource).or_insert(0) += amount;
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// Why [`reserve`] reserved nothing.
+#[derive(Debug)]
+pub(crate) struct Exceeded {
+    /// The resource, the limit, and what is in use and reserved, sorted by the resource's name.
+    overs: Vec<(String, i64, i64)>,
+}
+
+impl Exceeded {
+    /// Cinder's choice of what to complain about (cinder: `quota_utils.py`
+    /// `process_reserve_over_quota`): the first gigabytes, else the first of the kind.
+    pub(crate) fn explain(self, kind: Kind, requested: i64) -> OverQuota {
+        let mut overs = self.overs.into_iter();
+        let Some((name, quota, consumed)) = overs.next() else {
+            return OverQuota::Snapshots { allowed: 0 };
+        };
+        if name.contains("gigabytes") {
+            return OverQuota::Gigabytes { name, requested, consumed, quota };
+        }
+        match kind {
+            Kind::Snapshots => OverQuota::Snapshots { allowed: quota },
+            Kind::Volumes | Kind::Gigabytes => OverQuota::Volumes { name, allowed: quota },
+        }
+    }
+}
+
+/// Limits of a project by resource name: its own, else those of the class `default`, else the
+/// configuration's. `NULL` in a project's own row means that it has none of its own.
+pub(crate) async fn limits_of(
+    txn: &mut Txn,
+    limits: &QuotaLimits,
+    project: &ProjectId,
+    names: &[String],
+) -> Result<BTreeMap<String, i64>, DbError> {
+    let mut found: BTreeMap<String, i64> =
+        names.iter().map(|name| (name.clone(), configured(limits, name))).collect();
+    if limits.use_default_quota_class {
+        read_limits(txn, "quota_classes", "class_name", "default", names, &mut found).await?;
+    }
+    read_limits(txn, "quotas", "project_id", project.as_str(), names, &mut found).await?;
+    Ok(found)
+}
+
+fn configured(limits: &QuotaLimits, name: &str) -> i64 {
+    match name {
+        "volumes" => limits.volumes,
+        "snapshots" => limits.snapshots,
+        "gigabytes" => limits.gigabytes,
+        "per_volume_gigabytes" => limits.per_volume_gigabytes,
+        _of_a_type => -1,
+    }
+}
+
+async fn read_limits(
+    txn: &mut Txn,
+    table: &'static str,
+    owner_column: &'static str,
+    owner: &str,
+    names: &[String],
+    found: &mut BTreeMap<String, i64>,
+) -> Result<(), DbError> {
+    let select = Query::select()
+        .columns(["resource", "hard_limit"])
+        .from(table)
+        .and_where(Expr::col("deleted").eq(false))
+        .and_where(Expr::col(owner_column).eq(owner))
+        .and_where(Expr::col("resource").is_in(names))
+        .take();
+    for row in txn.all(&select).await? {
+        if let Some(limit) = row.opt_int("hard_limit")? {
+            found.insert(row.text("resource")?, limit);
+        }
+    }
+    Ok(())
+}
+
+/// Checks the size of one volume (cinder: `quota.py` `limit_check`).
+pub(crate) async fn check_volume_size(
+    txn: &mut Txn,
+    limits: &QuotaLimits,
+    project: &ProjectId,
+    size_gb: i64,
+) -> Result<Result<(), OverQuota>, DbError> {
+    let name = "per_volume_gigabytes".to_owned();
+    let found = limits_of(txn, limits, project, std::slice::from_ref(&name)).await?;
+    let limit_gb = found.get(&name).copied().unwrap_or(-1);
+    if limit_gb >= 0 && limit_gb < size_gb {
+        return Ok(Err(OverQuota::VolumeSize { size_gb, limit_gb }));
+    }
+    Ok(Ok(()))
+}

@@ -1,0 +1,220 @@
+//! The tables: Cinder's own, as a real Cinder makes them, and ours beside them.
+//!
+//! Cinder's are described by `cinder_tables.txt` and are created only for the embedded block
+//! storage; beside a real Cinder they are used as they are. Ours are migrated by every start.
+
+use crate::db::{Txn, utc_now};
+use crate::dialect::{self, Type};
+use crate::{DbError, Store};
+use sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table, TableCreateStatement};
+use std::collections::BTreeMap;
+
+const CINDER_TABLES: &str = include_str!("cinder_tables.txt");
+
+/// The name of the volume type that `cinder-manage db sync` creates.
+pub(crate) const DEFAULT_TYPE: &str = "__DEFAULT__";
+
+/// The quota class `default` of a fresh database, as far as this crate knows the resources.
+const DEFAULT_QUOTAS: [(&str, i64); 4] =
+    [("volumes", 10), ("snapshots", 10), ("gigabytes", 1000), ("per_volume_gigabytes", -1)];
+
+/// The newest migration of our tables.
+const NEWEST: i64 = 1;
+
+pub(crate) const HAND_OVERS: &str = "volume_transfer_hand_overs";
+pub(crate) const DEBTS: &str = "volume_transfer_debts";
+const MIGRATIONS: &str = "volume_transfer_migrations";
+
+impl Store {
+    /// Creates Cinder's tables where they are missing, with the volume type and the default quota
+    /// class of a fresh Cinder. For the embedded block storage only.
+    ///
+    /// # Errors
+    /// [`DbError`]; nothing has changed then.
+    pub async fn create_cinder_tables(&self) -> Result<(), DbError> {
+        let mut txn = self.db.write().await?;
+        let mut tables: BTreeMap<&str, TableCreateStatement> = BTreeMap::new();
+        let mut indexes = Vec::new();
+        for line in CINDER_TABLES.lines() {
+            let words: Vec<&str> = line.split(' ').collect();
+            match words.as_slice() {
+                ["column", table, name, kind, rest @ ..] => {
+                    let create = tables.entry(table).or_insert_with(|| new_table(table));
+                    create.col(column(name, kind, rest));
+                }
+                ["unique", table, columns] => {
+                    let mut unique = Index::create().unique().take();
+                    for name in columns.split(',') {
+                        unique.col(name.to_owned());
+                    }
+                    tables.entry(table).or_insert_with(|| new_table(table)).index(&mut unique);
+                }
+                ["index", table, name, columns] => {
+                    let mut index = Index::create();
+                    index.if_not_exists().name(*name).table((*table).to_owned());
+                    for name in columns.split(',') {
+                        index.col(name.to_owned());
+                    }
+                    indexes.push(index.take());
+                }
+                _comment => {}
+            }
+        }
+        for table in tables.values() {
+            txn.define(table).await?;
+        }
+        for index in &indexes {
+            txn.define(index).await?;
+        }
+        seed(&mut txn).await?;
+        txn.commit().await
+    }
+
+    /// Brings our own tables up to date. Any number of processes may do so at the same time.
+    ///
+    /// # Errors
+    /// [`DbError::TooNew`] when a newer program has been here, else [`DbError`]; nothing has
+    /// changed then.
+    pub async fn migrate(&self) -> Result<(), DbError> {
+        let mut txn = self.db.write().await?;
+        let mut migrations = new_table(MIGRATIONS);
+        migrations
+            .col(ColumnDef::new("version").big_integer().not_null().primary_key())
+            .col(ColumnDef::new("applied_at_ms").big_integer().not_null());
+        txn.define(&migrations).await?;
+        let newest =
+            Query::select().expr_as(Expr::col("version").max(), "version").from(MIGRATIONS).take();
+        let found = txn.first(&newest).await?.map_or(Ok(0), |row| row.int("version"))?;
+        if found > NEWEST {
+            return Err(DbError::TooNew { found, known: NEWEST });
+        }
+        if found < 1 {
+            create_hand_overs(&mut txn).await?;
+            create_debts(&mut txn).await?;
+            record_migration(&mut txn, 1).await?;
+        }
+        txn.commit().await
+    }
+}
+
+fn new_table(name: &str) -> TableCreateStatement {
+    Table::create().if_not_exists().table(name.to_owned()).take()
+}
+
+fn column(name: &str, kind: &str, rest: &[&str]) -> ColumnDef {
+    let mut column = ColumnDef::new(name.to_owned());
+    let length = kind.strip_prefix("VARCHAR(").and_then(|tail| tail.strip_suffix(')'));
+    let of = match (kind, length.and_then(|digits| digits.parse().ok())) {
+        ("DATETIME", _) => Type::DateTime,
+        ("BOOLEAN", _) => Type::Boolean,
+        (_, Some(length)) => Type::Varchar(length),
+        (_, None) => Type::Integer,
+    };
+    dialect::set_type(&mut column, of);
+    for word in rest {
+        match *word {
+            "not-null" => column.not_null(),
+            "default=1" => column.default(true),
+            "key" => column.primary_key(),
+            _ => &mut column,
+        };
+    }
+    column
+}
+
+async fn seed(txn: &mut Txn) -> Result<(), DbError> {
+    let now = dialect::datetime(utc_now());
+    let types = Query::select().column("id").from("volume_types").limit(1).take();
+    if !txn.any(&types).await? {
+        let insert = Query::insert()
+            .into_table("volume_types")
+            .columns([
+                "created_at",
+                "updated_at",
+                "deleted",
+                "id",
+                "name",
+                "is_public",
+                "description",
+            ])
+            .values_panic([
+                now.clone().into(),
+                now.clone().into(),
+                false.into(),
+                uuid::Uuid::new_v4().to_string().into(),
+                DEFAULT_TYPE.into(),
+                true.into(),
+                "Default Volume Type".into(),
+            ])
+            .take();
+        txn.execute(&insert).await?;
+    }
+    let classes = Query::select().column("id").from("quota_classes").limit(1).take();
+    if !txn.any(&classes).await? {
+        let mut insert = Query::insert()
+            .into_table("quota_classes")
+            .columns(["created_at", "deleted", "class_name", "resource", "hard_limit"])
+            .take();
+        for (resource, limit) in DEFAULT_QUOTAS {
+            insert.values_panic([
+                now.clone().into(),
+                false.into(),
+                "default".into(),
+                resource.into(),
+                limit.into(),
+            ]);
+        }
+        txn.execute(&insert).await?;
+    }
+    Ok(())
+}
+
+async fn create_hand_overs(txn: &mut Txn) -> Result<(), DbError> {
+    let mut table = new_table(HAND_OVERS);
+    table
+        .col(ColumnDef::new("id").string_len(36).not_null().primary_key())
+        // The claim: at most one live hand-over for a volume, and NULL once it has ended.
+        .col(ColumnDef::new("claimed_volume_id").string_len(36).unique_key())
+        .col(ColumnDef::new("volume_id").string_len(36).not_null())
+        .col(ColumnDef::new("version").big_integer().not_null())
+        .col(ColumnDef::new("phase").string_len(16).not_null())
+        .col(ColumnDef::new("state").text().not_null())
+        .col(ColumnDef::new("details").text().not_null())
+        .col(ColumnDef::new("lease_expires_at_ms").big_integer().not_null())
+        .col(ColumnDef::new("created_at_ms").big_integer().not_null())
+        .col(ColumnDef::new("updated_at_ms").big_integer().not_null());
+    txn.define(&table).await
+}
+
+async fn create_debts(txn: &mut Txn) -> Result<(), DbError> {
+    let mut table = new_table(DEBTS);
+    table
+        .col(ColumnDef::new("id").string_len(255).not_null().primary_key())
+        .col(ColumnDef::new("hand_over_id").string_len(36).not_null())
+        // The project whose authority it takes; NULL for the service's own.
+        .col(ColumnDef::new("project_id").string_len(255))
+        .col(ColumnDef::new("kind").string_len(16).not_null())
+        .col(ColumnDef::new("target").string_len(255).not_null())
+        .col(ColumnDef::new("created_at_ms").big_integer().not_null())
+        .col(ColumnDef::new("attempts").big_integer().not_null())
+        .col(ColumnDef::new("last_error").text())
+        .col(ColumnDef::new("due_at_ms").big_integer().not_null());
+    txn.define(&table).await?;
+    let index = Index::create()
+        .if_not_exists()
+        .name("volume_transfer_debts_project_due_idx")
+        .table(DEBTS)
+        .col("project_id")
+        .col("due_at_ms")
+        .take();
+    txn.define(&index).await
+}
+
+async fn record_migration(txn: &mut Txn, version: i64) -> Result<(), DbError> {
+    let insert = Query::insert()
+        .into_table(MIGRATIONS)
+        .columns(["version", "applied_at_ms"])
+        .values_panic([version.into(), dialect::now_ms()])
+        .take();
+    txn.execute(&insert).await.map(|_rows| ())
+}

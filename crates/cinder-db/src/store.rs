@@ -1,0 +1,45 @@
+//! The handle on the database.
+
+use crate::db::Db;
+use crate::{ConnectError, DbError};
+
+/// Where the database is.
+#[derive(Clone, Debug)]
+pub struct StoreConfig {
+    /// As `[database] connection` of `cinder.conf`: `sqlite:////var/lib/cinder/cinder.sqlite`.
+    /// `?mode=rwc` creates the file.
+    pub url: String,
+    /// The size of the pool.
+    pub max_connections: u32,
+}
+
+/// Cinder's tables and ours. Cheap to clone; clones share the pool.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pub(crate) db: Db,
+}
+
+impl Store {
+    /// Opens the database. Neither creates nor migrates tables.
+    ///
+    /// # Errors
+    /// [`ConnectError`].
+    pub async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
+        Ok(Self { db: Db::connect(&config.url, config.max_connections).await? })
+    }
+
+    /// Asks the database for nothing, to see whether it answers.
+    ///
+    /// # Errors
+    /// [`DbError`] when it does not.
+    pub async fn ping(&self) -> Result<(), DbError> {
+        let mut txn = self.db.read().await?;
+        let one = sea_query::Query::select().expr(sea_query::Expr::val(1)).take();
+        txn.first(&one).await.map(|_row| ())
+    }
+
+    /// Closes the pool; what is under way is rolled back.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}
