@@ -3,6 +3,7 @@
 //! Invariants of this module:
 //! - `Committed` is reached only when every key has a filled shell;
 //! - a shell once recorded is never forgotten: it ends on a row (commit) or in a debt (abort);
+//! - no secret is two of a hand-over's keys and shells, so that no debt reaches what a row names;
 //! - an event that the phase does not allow is an error and changes nothing.
 //!
 //! The claim, the commit and the abort are database transactions and belong to the store, which
@@ -306,6 +307,11 @@ impl HandOver {
     /// [`IllegalEvent`] when the state does not allow the event; nothing has changed then.
     pub fn apply(&mut self, event: Event) -> Result<(), IllegalEvent> {
         match (&self.phase, &event) {
+            (Phase::Copying | Phase::Aborting(_), Event::ShellCreated { shell, .. })
+                if self.names(shell) =>
+            {
+                return Err(self.illegal(event));
+            }
             (Phase::Copying | Phase::Aborting(_), Event::ShellCreated { old, shell }) => {
                 match self.keys.iter_mut().find(|key| key.old == *old) {
                     Some(key) if key.shell.is_none() => key.shell = Some(shell.clone()),
@@ -341,6 +347,10 @@ impl HandOver {
             | (Phase::Committed | Phase::Aborted(_), _) => return Err(self.illegal(event)),
         }
         Ok(())
+    }
+
+    fn names(&self, secret: &SecretId) -> bool {
+        self.keys.iter().any(|key| key.old == *secret || key.shell.as_ref() == Some(secret))
     }
 
     fn illegal(&self, event: Event) -> IllegalEvent {

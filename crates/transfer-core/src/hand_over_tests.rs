@@ -126,7 +126,7 @@ fn a_take_over_raises_the_fence_and_aborts() {
 
 #[test]
 fn illegal_events_are_errors_and_change_nothing() {
-    let copying = claim(Operation::Accept, &["k1"]);
+    let copying = claim(Operation::Accept, &["k1", "k2"]);
     let mut shelled = copying.clone();
     let shell = Event::ShellCreated { old: "k1".into(), shell: "s1".into() };
     shelled.apply(shell.clone()).expect("shell");
@@ -137,7 +137,9 @@ fn illegal_events_are_errors_and_change_nothing() {
         (&copying, Event::Aborted),
         (&copying, Event::Filled { old: "k1".into() }),
         (&copying, Event::ShellCreated { old: "k9".into(), shell: "s9".into() }),
+        (&copying, Event::ShellCreated { old: "k1".into(), shell: "k1".into() }),
         (&shelled, shell),
+        (&shelled, Event::ShellCreated { old: "k2".into(), shell: "s1".into() }),
         (&shelled, Event::Committed),
         (&committed, Event::TakenOver),
         (&committed, Event::Aborted),

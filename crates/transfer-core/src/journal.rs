@@ -1,10 +1,13 @@
 //! The journal's text form of a hand-over, with a schema version.
 //!
 //! Rows outlive the program that wrote them: golden files in `tests/golden` pin every phase, and
-//! an old row must load for as long as its schema is listed here.
+//! an old row must load for as long as its schema is listed here. What loads is a state that events
+//! lead to: recovery acts on it without asking again.
 
-use crate::HandOver;
+use crate::{HandOver, Phase, SecretId};
+use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// The schema that this version writes.
 pub const SCHEMA: u32 = 1;
@@ -57,7 +60,25 @@ impl HandOver {
         if schema > SCHEMA {
             return Err(JournalError::TooNew { found: schema });
         }
+        if schema == 0 {
+            return Err(serde_json::Error::custom("schema 0 never was").into());
+        }
         let Read { hand_over } = serde_json::from_str(text)?;
+        if !is_reachable(&hand_over) {
+            return Err(serde_json::Error::custom("no events lead to this state").into());
+        }
         Ok(hand_over)
     }
+}
+
+/// Whether events can have led from a claim to this state, as far as they bind its fields: each
+/// secret is named once, only a shell is filled, and only filled shells are committed.
+fn is_reachable(hand_over: &HandOver) -> bool {
+    let keys = hand_over.keys();
+    let named = || keys.iter().flat_map(|key| std::iter::once(&key.old).chain(&key.shell));
+    let distinct: BTreeSet<&SecretId> = named().collect();
+    hand_over.version() >= 1
+        && distinct.len() == named().count()
+        && keys.iter().all(|key| key.shell.is_some() || !key.filled)
+        && (*hand_over.phase() != Phase::Committed || keys.iter().all(|key| key.filled))
 }
