@@ -108,16 +108,19 @@ fn named_secrets(world: &World) -> BTreeSet<&SecretId> {
     rows.chain(journal).chain(debts).collect()
 }
 
+/// A row that had a key at the start still names one, with the same bytes and attributes in it.
 pub(super) fn key_bytes_preserved(world: &World, history: &History) -> Vec<String> {
-    encrypted_rows(world)
-        .filter_map(|(_, row, key)| {
-            let (_, original) = history.keys.get(&row.id)?;
-            let found = world.secrets.get(key)?.material.as_ref()?;
-            (found != original).then(|| {
-                format!("secret {key} of {} differs from the key at the start", name(&row.id))
-            })
-        })
-        .collect()
+    let rows = world.volumes.iter().flat_map(VolumeView::rows);
+    rows.filter_map(|row| {
+        let (_, original) = history.keys.get(&row.id)?;
+        let Some(key) = &row.key else {
+            return Some(format!("{} had a key at the start and names none", name(&row.id)));
+        };
+        let found = world.secrets.get(key)?.material.as_ref()?;
+        (found != original)
+            .then(|| format!("secret {key} of {} differs from the key at the start", name(&row.id)))
+    })
+    .collect()
 }
 
 pub(super) fn no_unauthorised_copy(world: &World, history: &History) -> Vec<String> {
