@@ -1,0 +1,139 @@
+//! What happens to every request before its handler: a request id and a span, the body's limit,
+//! the token, the microversion.
+//!
+//! The order is that of Cinder's pipeline (`api-paste.ini`): request id, CORS, size limit, token.
+//! A body is read only after the token was found good; before, its announced length is judged.
+
+use crate::Api;
+use crate::call::PathParams;
+use crate::context::Context;
+use crate::fault::{self, Fault};
+use crate::microversion::{self, Microversion, VersionError};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use keystone_client::ValidateError;
+use openstack_http::Token;
+use std::sync::Arc;
+use tracing::{Instrument, Span, field};
+
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
+const COMPUTE_REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
+
+/// Gives the request an id and a span, and logs what came of it. Paths and queries are not
+/// logged: the route's template is.
+pub(crate) async fn identify(request: Request, next: Next) -> Response {
+    let id = format!("req-{}", uuid::Uuid::new_v4());
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let span = tracing::info_span!(
+        "request",
+        request_id = %id,
+        method = %request.method(),
+        route,
+        status = field::Empty,
+        user = field::Empty,
+        project = field::Empty,
+    );
+    async {
+        let mut response = next.run(request).await;
+        Span::current().record("status", response.status().as_u16());
+        tracing::info!("answered");
+        if let Ok(id) = HeaderValue::from_str(&id) {
+            response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response
+    }
+    .instrument(span)
+    .await
+}
+
+/// The reply to a request whose handler panicked; the panic itself is the panic hook's to report.
+pub(crate) fn panicked(_panic: Box<dyn std::any::Any + Send + 'static>) -> Response {
+    Fault::erred().into_response()
+}
+
+/// Answers `OPTIONS` as Cinder's CORS filter does when no origin is configured, and refuses bodies
+/// whose announced length is over the limit.
+pub(crate) async fn limit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    if request.method() == Method::OPTIONS {
+        return StatusCode::OK.into_response();
+    }
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    let max_body = api.config.max_body;
+    if length.is_some_and(|length| usize::try_from(length).map_or(true, |len| len > max_body)) {
+        return fault::body_too_large(max_body);
+    }
+    next.run(request).await
+}
+
+/// Validates the token of everything below `/v3`, leaves the [`Context`] to the handler and lets
+/// the engine pay what the token's project owes.
+pub(crate) async fn authenticate(
+    State(api): State<Arc<Api>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let path = request.uri().path();
+    if path != "/v3" && !path.starts_with("/v3/") {
+        return next.run(request).await;
+    }
+    let unauthorized = || fault::unauthorized(&api.config.www_authenticate_uri);
+    let Some(token) = token(request.headers()) else { return unauthorized() };
+    let identity = match api.validator.validate(&token).await {
+        Ok(identity) => identity,
+        Err(ValidateError::InvalidToken) => return unauthorized(),
+        Err(error @ (ValidateError::OwnTokenRefused | ValidateError::Unavailable(_))) => {
+            tracing::error!(%error, "no token can be validated");
+            let words = "The Keystone service is temporarily unavailable. Nothing has changed; \
+                         try again later.";
+            return Fault::unavailable(words).into_response();
+        }
+    };
+    let context = Context::new(identity, token);
+    context.record(&Span::current());
+    if let Some(caller) = context.caller() {
+        api.engine.pay_debts_of(caller);
+    }
+    request.extensions_mut().insert(context);
+    next.run(request).await
+}
+
+fn token(headers: &HeaderMap) -> Option<Token> {
+    let token = headers.get(AUTH_TOKEN)?.to_str().ok()?;
+    Some(token).filter(|token| !token.is_empty()).map(Token::new)
+}
+
+/// Finds the microversion, leaves it to the handler, and says it in the reply. A path whose project
+/// cannot be one (cinder: `project_id_regex`) leads nowhere.
+pub(crate) async fn negotiate(path: PathParams, mut request: Request, next: Next) -> Response {
+    let is_project = |id: &String| {
+        id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-')) && !id.is_empty()
+    };
+    if !path.project.as_ref().is_none_or(is_project) {
+        return fault::plain(StatusCode::NOT_FOUND, fault::NO_RESOURCE);
+    }
+    let (mut response, number) = match Microversion::requested(request.headers()) {
+        Ok(version) => {
+            request.extensions_mut().insert(version);
+            (next.run(request).await, Some(version.number()))
+        }
+        Err(error) => {
+            let number = match &error {
+                VersionError::OutOfRange(number) => Some(number.clone()),
+                VersionError::NoVolume | VersionError::BadFormat(_) => None,
+            };
+            (Fault::from(error).into_response(), number)
+        }
+    };
+    let number = number.and_then(|number| HeaderValue::try_from(format!("volume {number}")).ok());
+    if let Some(number) = number {
+        let headers = response.headers_mut();
+        headers.insert(microversion::HEADER, number);
+        headers.insert(header::VARY, HeaderValue::from_static("OpenStack-API-Version"));
+    }
+    response
+}
