@@ -1,0 +1,263 @@
+//! Executes the effects of a copy: the old key is read while its shell is being created.
+//!
+//! Key bytes live here between the read and the fill, in [`KeyBytes`], for one hand-over only.
+
+use crate::{Caller, Engine};
+use barbican_client::{ContentType, FillFailure, KeyBytes, Metadata};
+use cinder_db::Committed;
+use openstack_http::{Failure, Token, Unknown};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Mutex;
+use std::time::Duration;
+use transfer_core::{Authority, Effect, Event, Refusal, SecretId, Step};
+
+/// What an attempt at an effect came to.
+pub(crate) struct Attempt {
+    /// For the protocol.
+    pub(crate) event: Event,
+    /// For the driver: set when the outcome is unknown.
+    pub(crate) trouble: Option<Trouble>,
+}
+
+/// Why an outcome is unknown.
+pub(crate) struct Trouble {
+    what: String,
+    /// How long the service asked to be left alone.
+    pub(crate) retry_after: Option<Duration>,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.what)
+    }
+}
+
+/// The executor of one hand-over's copies.
+pub(crate) struct Copying<'a> {
+    engine: &'a Engine,
+    caller: &'a Caller,
+    read: Mutex<BTreeMap<SecretId, Payload>>,
+}
+
+struct Payload {
+    content_type: ContentType,
+    bytes: KeyBytes,
+}
+
+impl<'a> Copying<'a> {
+    pub(crate) fn new(engine: &'a Engine, caller: &'a Caller) -> Self {
+        Self { engine, caller, read: Mutex::new(BTreeMap::new()) }
+    }
+
+    /// Executes one effect, once.
+    pub(crate) async fn attempt(&self, effect: &Committed<Effect>) -> Attempt {
+        let (step, outcome) = match &**effect {
+            Effect::CreateShell { like, giver, receiver, name } => {
+                let outcome = self.create_shell(like, giver, receiver, name).await;
+                let created = |shell| Event::ShellCreated { old: like.clone(), shell };
+                (Step::CreateShell, outcome.map(created))
+            }
+            Effect::Fill { from, giver, shell, receiver } => {
+                let outcome = self.fill(from, giver, shell, receiver).await;
+                (Step::Fill, outcome.map(|()| Event::Filled { old: from.clone() }))
+            }
+        };
+        match outcome {
+            Ok(event) => Attempt { event, trouble: None },
+            Err(Failure::Refused(no)) => {
+                let refusal = Refusal { status: no.status, message: no.message };
+                Attempt { event: Event::Refused { step, refusal }, trouble: None }
+            }
+            Err(Failure::Unknown(unknown)) => {
+                let retry_after = match &unknown {
+                    Unknown::Status { retry_after, .. } => *retry_after,
+                    Unknown::Broken(_) | Unknown::Unreadable(_) => None,
+                };
+                let trouble = Trouble { what: unknown.to_string(), retry_after };
+                Attempt { event: Event::Unknown { step }, trouble: Some(trouble) }
+            }
+        }
+    }
+
+    async fn create_shell(
+        &self,
+        like: &SecretId,
+        giver: &Authority,
+        receiver: &Authority,
+        name: &str,
+    ) -> Result<SecretId, Failure> {
+        let barbican = &self.engine.0.barbican;
+        let metadata = self.read_metadata(like, giver).await?;
+        let attributes = &metadata.attributes;
+        let shell =
+            self.engine.with_authority(receiver, Some(self.caller), move |token| async move {
+                barbican.create_shell(&token, name, attributes).await
+            });
+        let (shell, read) = tokio::join!(shell, self.read_payload(like, giver, &metadata));
+        // A failed read is noticed again, and judged, when the shell is to be filled.
+        if let Err(failure) = read {
+            tracing::debug!(secret = %like, %failure, "payload not read ahead");
+        }
+        shell
+    }
+
+    async fn fill(
+        &self,
+        from: &SecretId,
+        giver: &Authority,
+        shell: &SecretId,
+        receiver: &Authority,
+    ) -> Result<(), Failure> {
+        if !self.holds(from) {
+            let metadata = self.read_metadata(from, giver).await?;
+            self.read_payload(from, giver, &metadata).await?;
+        }
+        let Some(payload) = self.take(from) else {
+            return Err(Failure::unreadable("payload"));
+        };
+        let filled = self.put(shell, receiver, &payload).await;
+        self.keep(from, payload);
+        filled
+    }
+
+    async fn put(
+        &self,
+        shell: &SecretId,
+        receiver: &Authority,
+        payload: &Payload,
+    ) -> Result<(), Failure> {
+        let barbican = &self.engine.0.barbican;
+        let put =
+            self.engine.with_authority(receiver, Some(self.caller), move |token| async move {
+                match barbican.fill(&token, shell, payload.content_type, &payload.bytes).await {
+                    Ok(()) => Ok(true),
+                    Err(FillFailure::AlreadyFilled) => Ok(false),
+                    Err(FillFailure::Failed(failure)) => Err(failure),
+                }
+            });
+        if put.await? {
+            return Ok(());
+        }
+        // An earlier PUT landed although its reply was lost, or so it seems: look.
+        let there = self
+            .engine
+            .with_authority(receiver, Some(self.caller), move |token| async move {
+                barbican.payload(&token, shell).await
+            })
+            .await?;
+        if there.ct_eq(&payload.bytes) {
+            Ok(())
+        } else {
+            Err(Failure::Refused(openstack_http::Refusal {
+                status: 409,
+                message: format!("shell {shell} holds other data than the key"),
+            }))
+        }
+    }
+
+    async fn read_metadata(
+        &self,
+        secret: &SecretId,
+        giver: &Authority,
+    ) -> Result<Metadata, Failure> {
+        let barbican = &self.engine.0.barbican;
+        self.engine
+            .with_authority(giver, Some(self.caller), move |token| async move {
+                barbican.metadata(&token, secret).await
+            })
+            .await
+    }
+
+    async fn read_payload(
+        &self,
+        secret: &SecretId,
+        giver: &Authority,
+        metadata: &Metadata,
+    ) -> Result<(), Failure> {
+        let Some(content_type) = metadata.content_type else {
+            return Err(Failure::Refused(openstack_http::Refusal {
+                status: 404,
+                message: format!("secret {secret} has no payload"),
+            }));
+        };
+        let barbican = &self.engine.0.barbican;
+        let bytes = self
+            .engine
+            .with_authority(giver, Some(self.caller), move |token| async move {
+                barbican.payload(&token, secret).await
+            })
+            .await?;
+        self.keep(secret, Payload { content_type, bytes });
+        Ok(())
+    }
+
+    fn holds(&self, secret: &SecretId) -> bool {
+        self.payloads().contains_key(secret)
+    }
+
+    fn take(&self, secret: &SecretId) -> Option<Payload> {
+        self.payloads().remove(secret)
+    }
+
+    fn keep(&self, secret: &SecretId, payload: Payload) {
+        self.payloads().insert(secret.clone(), payload);
+    }
+
+    fn payloads(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretId, Payload>> {
+        self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Engine {
+    /// Runs a call under an authority. The service's own token is renewed once when it is refused;
+    /// a project's authority is the caller's token or nothing.
+    pub(crate) async fn with_authority<T, F>(
+        &self,
+        authority: &Authority,
+        caller: Option<&Caller>,
+        call: impl Fn(Token) -> F + Send,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        match authority {
+            Authority::Service => {
+                let token = self.service_token().await?;
+                match call(token.clone()).await {
+                    Err(failure) if failure.is_refusal(401) => {
+                        self.0.service.invalidate(&token);
+                        // Still refused: a matter of the deployment, not of this caller's token.
+                        call(self.service_token().await?).await.map_err(not_the_callers)
+                    }
+                    outcome => outcome,
+                }
+            }
+            Authority::Project(project) => match caller {
+                Some(caller) if caller.project == *project => call(caller.token.clone()).await,
+                Some(_) | None => Err(Failure::Refused(openstack_http::Refusal {
+                    status: 403,
+                    message: format!("the authority of project {project} is not at hand"),
+                })),
+            },
+        }
+    }
+
+    async fn service_token(&self) -> Result<Token, Failure> {
+        let issued = self.0.service.token().await.map_err(not_the_callers)?;
+        Ok(issued.token.clone())
+    }
+}
+
+/// The service's own credentials were refused: for the caller that is an outage, and it must not
+/// read as if the caller's token had been refused.
+fn not_the_callers(failure: Failure) -> Failure {
+    match failure {
+        Failure::Refused(no) if no.status == 401 => Failure::Unknown(Unknown::Status {
+            status: 503,
+            message: "the service's own credentials were refused".to_owned(),
+            retry_after: None,
+        }),
+        failure @ (Failure::Refused(_) | Failure::Unknown(_)) => failure,
+    }
+}

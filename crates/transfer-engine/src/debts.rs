@@ -1,0 +1,158 @@
+//! Paying debts: by the request that made them, by the next request of their project, by recovery.
+//!
+//! A secret that a row names is never deleted, whatever a debt says.
+
+use crate::{Caller, Engine};
+use cinder_db::{Committed, DbError, Ended};
+use openstack_http::Failure;
+use transfer_core::{Authority, Debt, Payment, Refusal, SecretId, Settlement};
+
+/// What a round of payments came to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Payments {
+    /// Struck out.
+    pub paid: u64,
+    /// The key manager said no; they stay.
+    pub refused: u64,
+    /// No usable answer; they stay.
+    pub unknown: u64,
+}
+
+impl Payments {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.paid += other.paid;
+        self.refused += other.refused;
+        self.unknown += other.unknown;
+    }
+}
+
+impl Engine {
+    /// Pays what the caller's project owes, in the background. One round at a time per project.
+    pub fn pay_debts_of(&self, caller: Caller) {
+        if self.0.stopping.is_cancelled() || !self.paying().insert(caller.project.clone()) {
+            return;
+        }
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            let authority = Authority::Project(caller.project.clone());
+            let debts = engine.0.store.debts_of(&authority, engine.0.options.debts_per_pass).await;
+            let outcome = match debts {
+                Ok(debts) => engine.pay(&debts, Some(&caller)).await.map(|_payments| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = outcome {
+                tracing::warn!(project = %caller.project, %error, "debts could not be looked up");
+            }
+            engine.paying().remove(&caller.project);
+        });
+    }
+
+    fn paying(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::BTreeSet<transfer_core::ProjectId>> {
+        self.0.paying.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Pays what a hand-over left, while its caller's token is still in memory, and forgets it.
+    pub(crate) async fn settle_end(&self, ended: Ended, caller: &Caller) {
+        let id = ended.hand_over.id().clone();
+        let outcome = match self.pay(&ended.debts, Some(caller)).await {
+            Ok(_payments) => self.0.store.finish(&id).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(hand_over = %id, %error, "left to recovery");
+        }
+    }
+
+    /// Tries each debt once.
+    pub(crate) async fn pay(
+        &self,
+        debts: &[Committed<Debt>],
+        caller: Option<&Caller>,
+    ) -> Result<Payments, DbError> {
+        let mut payments = Payments::default();
+        for debt in debts {
+            let settlement = match self.delete_garbage(&debt.payment(), caller).await? {
+                Ok(()) => Settlement::Paid,
+                Err(Failure::Refused(no)) => {
+                    Settlement::Refused(Refusal { status: no.status, message: no.message })
+                }
+                Err(Failure::Unknown(unknown)) => Settlement::Unknown(unknown.to_string()),
+            };
+            match &settlement {
+                Settlement::Paid => payments.paid += 1,
+                Settlement::Refused(refusal) => {
+                    payments.refused += 1;
+                    tracing::warn!(debt = debt.id().as_str(), %refusal, "debt refused");
+                }
+                Settlement::Unknown(why) => {
+                    payments.unknown += 1;
+                    tracing::warn!(debt = debt.id().as_str(), why, "debt not paid yet");
+                }
+            }
+            self.0.store.settle(debt, &settlement).await?;
+        }
+        Ok(payments)
+    }
+
+    async fn delete_garbage(
+        &self,
+        payment: &Committed<Payment>,
+        caller: Option<&Caller>,
+    ) -> Result<Result<(), Failure>, DbError> {
+        match &**payment {
+            Payment::Delete { secret, authority } => {
+                self.delete_unnamed(secret, authority, caller).await
+            }
+            Payment::Sweep { name, authority } => self.sweep(name, authority, caller).await,
+        }
+    }
+
+    async fn delete_unnamed(
+        &self,
+        secret: &SecretId,
+        authority: &Authority,
+        caller: Option<&Caller>,
+    ) -> Result<Result<(), Failure>, DbError> {
+        if self.0.store.is_named(secret).await? {
+            let message = format!("secret {secret} is still named by a volume or a snapshot");
+            return Ok(Err(openstack_http::Refusal { status: 409, message }.into()));
+        }
+        let barbican = &self.0.barbican;
+        let deleted = self.with_authority(authority, caller, move |token| async move {
+            barbican.delete(&token, secret).await
+        });
+        Ok(deleted.await)
+    }
+
+    /// Deletes the empty secrets of this name that no row names.
+    async fn sweep(
+        &self,
+        name: &str,
+        authority: &Authority,
+        caller: Option<&Caller>,
+    ) -> Result<Result<(), Failure>, DbError> {
+        let barbican = &self.0.barbican;
+        let listed = self.with_authority(authority, caller, move |token| async move {
+            barbican.list_by_name(&token, name).await
+        });
+        let shells = match listed.await {
+            Ok(shells) => shells,
+            Err(failure) => return Ok(Err(failure)),
+        };
+        for shell in shells.iter().filter(|shell| shell.content_type.is_none()) {
+            if self.0.store.is_named(&shell.id).await? {
+                continue;
+            }
+            let id = &shell.id;
+            let deleted = self.with_authority(authority, caller, move |token| async move {
+                barbican.delete(&token, id).await
+            });
+            if let Err(failure) = deleted.await {
+                return Ok(Err(failure));
+            }
+        }
+        Ok(Ok(()))
+    }
+}

@@ -1,0 +1,48 @@
+//! What an operation can end with other than success.
+
+use cinder_db::{ClaimError, DbError};
+use transfer_core::{Refusal, Step};
+
+/// Why an operation did not succeed. Unless a variant says otherwise, the rows are as before.
+#[derive(Debug, thiserror::Error)]
+pub enum TransferError {
+    /// The claim's checks said no.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The key manager refused a step.
+    #[error("the key manager refused to {}: {refusal}", verb(*step))]
+    Refused {
+        /// The step.
+        step: Step,
+        /// The key manager's words.
+        refusal: Refusal,
+    },
+    /// The key manager, or Keystone for the service's own token, gave no usable answer in time.
+    #[error("the key manager gave no usable answer: {last}")]
+    Unavailable {
+        /// The last thing that went wrong.
+        last: String,
+    },
+    /// The lease ran out and another driver aborted the hand-over.
+    #[error("the operation took longer than its lease and was taken back")]
+    TakenOver,
+    /// The rows no longer name the keys that were copied: somebody changed them meanwhile.
+    #[error("the volume's encryption keys were changed by somebody else meanwhile")]
+    Conflict,
+    /// The database failed before the commit was tried; recovery releases the claim.
+    #[error("the database failed before anything changed: {0}")]
+    Database(#[from] DbError),
+    /// The database vanished during the commit: it may or may not have happened.
+    #[error("the database vanished during the commit; look at the volume before trying again")]
+    InDoubt,
+    /// The server is stopping and takes no new operation.
+    #[error("the service is shutting down")]
+    ShuttingDown,
+}
+
+fn verb(step: Step) -> &'static str {
+    match step {
+        Step::CreateShell => "prepare the copy of the key",
+        Step::Fill => "copy the key",
+    }
+}

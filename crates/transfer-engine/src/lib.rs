@@ -1,0 +1,226 @@
+//! Drives hand-overs: executes effects, keeps leases, recovers, pays debts.
+//!
+//! [`Engine::initiate`], [`Engine::accept`] and [`Engine::cancel`] claim, copy and commit in a task
+//! of their own, so that they go on when the caller hangs up. What the protocol asks for comes from
+//! `transfer-core`; this crate decides only *when* to try again and when to stop.
+//!
+//! Invariants:
+//! - an external effect is executed only as `Committed<Effect>`: its intent is in the journal;
+//! - an unknown outcome moves no phase; it is tried again until the driver's patience ends, and
+//!   then the hand-over is aborted, database first;
+//! - success is answered only after the commit; an error means that the rows are as before, except
+//!   [`TransferError::InDoubt`], which says that nobody knows;
+//! - a caller's token lives no longer than the tasks of its request.
+//!
+//! Does not: speak HTTP to callers, check policy, or know Cinder's tables.
+
+mod copying;
+mod debts;
+mod drive;
+mod error;
+mod options;
+mod recovery;
+
+pub use debts::Payments;
+pub use error::TransferError;
+pub use options::{Options, OptionsError};
+pub use recovery::Recovered;
+
+use barbican_client::Barbican;
+use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
+use keystone_client::ServiceSession;
+use openstack_http::Token;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use transfer_core::{HandOverId, ProjectId, TransferId, UserId, VolumeId};
+
+/// Who calls, and the token that lends its authority for the length of the request.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// The project of the token.
+    pub project: ProjectId,
+    /// The user of the token.
+    pub user: UserId,
+    /// Whether the token carries the `admin` role.
+    pub is_admin: bool,
+    /// The token itself.
+    pub token: Token,
+}
+
+impl Caller {
+    fn row(&self) -> cinder_db::Caller {
+        cinder_db::Caller {
+            project: self.project.clone(),
+            user: self.user.clone(),
+            is_admin: self.is_admin,
+        }
+    }
+}
+
+/// What a caller offers.
+#[derive(Clone, Debug)]
+pub struct Offer {
+    /// The volume.
+    pub volume: VolumeId,
+    /// The offer's display name.
+    pub name: Option<String>,
+    /// Whether the snapshots stay behind.
+    pub no_snapshots: bool,
+    /// Whether the request's microversion and route allow an encrypted volume.
+    pub encrypted_allowed: bool,
+}
+
+/// A committed offer. The auth key is shown to the caller once and kept nowhere.
+#[derive(Debug)]
+pub struct Offered {
+    /// The offer's id.
+    pub transfer: TransferId,
+    /// What the recipient has to show.
+    pub auth_key: AuthKey,
+}
+
+/// The driver of hand-overs. Cheap to clone; clones share everything.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    store: Store,
+    barbican: Barbican,
+    service: Arc<ServiceSession>,
+    limits: QuotaLimits,
+    options: Options,
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    paying: Mutex<BTreeSet<ProjectId>>,
+}
+
+impl Engine {
+    /// An engine on this database, key manager and service account. Starts nothing by itself; see
+    /// [`Engine::start_recovery`].
+    pub fn new(
+        store: Store,
+        barbican: Barbican,
+        service: Arc<ServiceSession>,
+        limits: QuotaLimits,
+        options: Options,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            store,
+            barbican,
+            service,
+            limits,
+            options,
+            tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
+            paying: Mutex::new(BTreeSet::new()),
+        }))
+    }
+
+    /// The database, for reads that need no protocol.
+    pub fn store(&self) -> &Store {
+        &self.0.store
+    }
+
+    /// Offers a volume (cinder: `transfer/api.py` create).
+    ///
+    /// # Errors
+    /// [`TransferError`]; the rows are as before unless it says otherwise.
+    pub async fn initiate(&self, caller: Caller, offer: Offer) -> Result<Offered, TransferError> {
+        let engine = self.clone();
+        self.detached(async move {
+            let claim = InitiateClaim {
+                hand_over_id: new_hand_over_id(),
+                transfer_id: TransferId::new(uuid::Uuid::new_v4().to_string()),
+                volume: offer.volume,
+                caller: caller.row(),
+                name: offer.name,
+                no_snapshots: offer.no_snapshots,
+                encrypted_allowed: offer.encrypted_allowed,
+                lease: engine.0.options.lease,
+            };
+            let claimed = engine.0.store.claim_initiate(&claim).await?;
+            engine.drive(claimed.hand_over, &caller).await?;
+            Ok(Offered { transfer: claim.transfer_id, auth_key: claimed.auth_key })
+        })
+        .await
+    }
+
+    /// Accepts an offer with its auth key (cinder: `transfer/api.py` accept).
+    ///
+    /// # Errors
+    /// [`TransferError`]; the rows are as before unless it says otherwise.
+    pub async fn accept(
+        &self,
+        caller: Caller,
+        transfer: TransferId,
+        auth_key: AuthKey,
+    ) -> Result<(), TransferError> {
+        let engine = self.clone();
+        self.detached(async move {
+            let claim = AcceptClaim {
+                hand_over_id: new_hand_over_id(),
+                transfer,
+                auth_key,
+                caller: caller.row(),
+                limits: engine.0.limits.clone(),
+                lease: engine.0.options.lease,
+            };
+            let claimed = engine.0.store.claim_accept(&claim).await?;
+            engine.drive(claimed, &caller).await
+        })
+        .await
+    }
+
+    /// Takes an offer back (cinder: `transfer/api.py` delete).
+    ///
+    /// # Errors
+    /// [`TransferError`]; the rows are as before unless it says otherwise.
+    pub async fn cancel(&self, caller: Caller, transfer: TransferId) -> Result<(), TransferError> {
+        let engine = self.clone();
+        self.detached(async move {
+            let claim = CancelClaim {
+                hand_over_id: new_hand_over_id(),
+                transfer,
+                caller: caller.row(),
+                lease: engine.0.options.lease,
+            };
+            let claimed = engine.0.store.claim_cancel(&claim).await?;
+            engine.drive(claimed, &caller).await
+        })
+        .await
+    }
+
+    /// Stops taking part: drivers that wait for an unknown outcome give up at once, the others
+    /// finish. Returns whether all did within the time; what is left is recovered by lease.
+    pub async fn shut_down(&self, within: Duration) -> bool {
+        self.0.stopping.cancel();
+        self.0.tasks.close();
+        tokio::time::timeout(within, self.0.tasks.wait()).await.is_ok()
+    }
+
+    /// Runs an operation in a task of its own: it goes on when its caller is gone.
+    async fn detached<T: Send + 'static>(
+        &self,
+        operation: impl Future<Output = Result<T, TransferError>> + Send + 'static,
+    ) -> Result<T, TransferError> {
+        if self.0.stopping.is_cancelled() {
+            return Err(TransferError::ShuttingDown);
+        }
+        let span = tracing::Span::current();
+        let task = tracing::Instrument::instrument(operation, span);
+        match self.0.tasks.spawn(task).await {
+            Ok(outcome) => outcome,
+            Err(failed) => match failed.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_cancelled) => Err(TransferError::InDoubt),
+            },
+        }
+    }
+}
+
+fn new_hand_over_id() -> HandOverId {
+    HandOverId::new(uuid::Uuid::new_v4().to_string())
+}

@@ -1,0 +1,69 @@
+//! How long the engine waits, and for what.
+
+use std::time::Duration;
+
+/// The engine's times.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How long a claim excludes others without a sign of life, on the database's clock.
+    pub lease: Duration,
+    /// How long a driver tries again after unknown outcomes before it aborts.
+    pub patience: Duration,
+    /// The pause after the first unknown outcome; it doubles each time, up to `patience`.
+    pub pause: Duration,
+    /// The time between two passes of recovery.
+    pub recovery_period: Duration,
+    /// How many debts one pass, or one call of a project, tries to pay.
+    pub debts_per_pass: u64,
+    /// How long an ended hand-over stays in the journal, so that a lost commit can be read back.
+    pub remember_ended: Duration,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            lease: Duration::from_secs(60),
+            patience: Duration::from_secs(15),
+            pause: Duration::from_millis(200),
+            recovery_period: Duration::from_secs(5),
+            debts_per_pass: 64,
+            remember_ended: Duration::from_secs(3600),
+        }
+    }
+}
+
+/// Options that contradict each other.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum OptionsError {
+    /// A driver could still be trying when its claim is taken over. Harmless, but every slow
+    /// request would then fail at its commit.
+    #[error(
+        "lease of {lease:?} is too short: patience {patience:?} and one more call of \
+         {call_limit:?} must fit in; raise the lease"
+    )]
+    LeaseTooShort {
+        /// The lease.
+        lease: Duration,
+        /// The patience.
+        patience: Duration,
+        /// The time limit of one call to the key manager.
+        call_limit: Duration,
+    },
+}
+
+impl Options {
+    /// Checks that a driver ends before its lease does.
+    ///
+    /// # Errors
+    /// [`OptionsError::LeaseTooShort`].
+    pub fn check(&self, call_limit: Duration) -> Result<(), OptionsError> {
+        if self.lease < self.patience + call_limit {
+            return Err(OptionsError::LeaseTooShort {
+                lease: self.lease,
+                patience: self.patience,
+                call_limit,
+            });
+        }
+        Ok(())
+    }
+}

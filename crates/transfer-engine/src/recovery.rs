@@ -1,0 +1,59 @@
+//! Recovery: what any replica does at start and every few seconds, for all of them.
+//!
+//! It takes over claims whose lease is over, aborts them, and pays what the service owes. It knows
+//! no caller's token, so a user's debts wait for that user's project.
+
+use crate::Engine;
+use crate::debts::Payments;
+use cinder_db::DbError;
+
+/// What one pass of recovery did.
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Recovered {
+    /// Hand-overs taken over from drivers that were gone, and aborted.
+    pub taken_over: u64,
+    /// Payments of the service's debts.
+    pub payments: Payments,
+}
+
+impl Engine {
+    /// One pass.
+    ///
+    /// # Errors
+    /// [`DbError`] when the database does not answer; what was done stays done.
+    pub async fn recover(&self) -> Result<Recovered, DbError> {
+        let mut recovered = Recovered::default();
+        let per_pass = self.0.options.debts_per_pass;
+        for ended in self.0.store.take_over_expired(per_pass).await? {
+            tracing::warn!(
+                hand_over = %ended.hand_over.id(),
+                operation = %ended.hand_over.operation(),
+                volume = %ended.hand_over.volume(),
+                "taken over and aborted"
+            );
+            recovered.taken_over += 1;
+        }
+        let due = self.0.store.due_service_debts(per_pass).await?;
+        recovered.payments.add(self.pay(&due, None).await?);
+        self.0.store.forget_ended(self.0.options.remember_ended).await?;
+        Ok(recovered)
+    }
+
+    /// Runs passes until the engine shuts down: one at once, then one each period.
+    pub fn start_recovery(&self) {
+        let engine = self.clone();
+        self.0.tasks.spawn(async move {
+            let mut ticks = tokio::time::interval(engine.0.options.recovery_period);
+            ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+            loop {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = engine.0.stopping.cancelled() => return,
+                }
+                if let Err(error) = engine.recover().await {
+                    tracing::error!(%error, "recovery pass failed; the next one tries again");
+                }
+            }
+        });
+    }
+}
