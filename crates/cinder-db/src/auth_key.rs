@@ -75,3 +75,43 @@ fn random_hex(digits: usize) -> Result<String, RandomnessFailed> {
     OsRng.try_fill_bytes(&mut bytes).map_err(|_error| RandomnessFailed)?;
     Ok(hex::encode(&*bytes))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Computed with `cinder.transfer.api.API._get_crypt_hash` of Cinder 29.0.0.
+    const CINDERS: [(&str, &str, &str); 4] = [
+        ("12345678", "0123456789abcdef", "58394a1db559eed84ff22b9ebdb6481a35e5bda5"),
+        ("a1b2c3d4", "secret key", "78271ef4f384636d4496e8c41bf3b140320f9e52"),
+        ("", "x", "6244e66451a1c8695db9731ce2c4fd5de25ccf87"),
+        ("é", "ü", "9b9bc34ebf5e97c28cd07b93efed74d29e01557f"),
+    ];
+
+    #[test]
+    fn hashes_are_those_that_cinder_computes() {
+        for (salt, key, hash) in CINDERS {
+            assert_eq!(crypt_hash_of(salt, &AuthKey::new(key)), hash, "salt {salt}");
+            assert!(AuthKey::new(key).opens(salt, hash));
+            assert!(!AuthKey::new("another").opens(salt, hash));
+            assert!(!AuthKey::new(key).opens(salt, ""));
+        }
+    }
+
+    #[test]
+    fn generated_keys_and_salts_have_cinders_lengths_and_differ() {
+        let digits = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
+        let (first, second) = (AuthKey::generate().unwrap(), AuthKey::generate().unwrap());
+        assert_eq!(first.reveal().len(), 16);
+        assert!(digits(first.reveal()));
+        assert_ne!(first.reveal(), second.reveal());
+        let salt = generate_salt().unwrap();
+        assert_eq!(salt.len(), 8);
+        assert!(digits(&salt));
+    }
+
+    #[test]
+    fn debug_shows_nothing_of_the_key() {
+        assert_eq!(format!("{:?}", AuthKey::new("0123456789abcdef")), "AuthKey(..)");
+    }
+}

@@ -4,7 +4,7 @@ use crate::db::Txn;
 use crate::schema::{DEBTS, HAND_OVERS};
 use crate::volumes::{Scope, Snapshot, Volume, live};
 use crate::{DbError, Store, debts, dialect, journal};
-use sea_query::{Expr, ExprTrait, Order, Query};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use transfer_core::invariants::{OfferFate, OfferView, Row, RowId, VolumeView, World};
@@ -147,7 +147,7 @@ async fn count(txn: &mut Txn, table: &'static str, which: Expr) -> Result<u64, D
 
 async fn volumes(txn: &mut Txn) -> Result<Vec<VolumeView>, DbError> {
     let mut snapshots: BTreeMap<VolumeId, Vec<Row>> = BTreeMap::new();
-    for row in txn.all(&live("snapshots", &Scope::All)).await? {
+    for row in txn.all(&oldest_first("snapshots")).await? {
         let snapshot = Snapshot::read(&row)?;
         snapshots.entry(snapshot.volume).or_default().push(Row {
             id: RowId::Snapshot(snapshot.id),
@@ -163,7 +163,7 @@ async fn volumes(txn: &mut Txn) -> Result<Vec<VolumeView>, DbError> {
         type_names.insert(row.text("id")?, row.text("name")?);
     }
     let mut views = Vec::new();
-    for row in txn.all(&live("volumes", &Scope::All)).await? {
+    for row in txn.all(&oldest_first("volumes")).await? {
         let volume = Volume::read(&row)?;
         views.push(VolumeView {
             snapshots: snapshots.remove(&volume.id).unwrap_or_default(),
@@ -179,6 +179,12 @@ async fn volumes(txn: &mut Txn) -> Result<Vec<VolumeView>, DbError> {
         });
     }
     Ok(views)
+}
+
+fn oldest_first(table: &'static str) -> SelectStatement {
+    let mut select = live(table, &Scope::All);
+    select.order_by("created_at", Order::Asc).order_by("id", Order::Asc);
+    select
 }
 
 async fn offers(txn: &mut Txn) -> Result<Vec<OfferView>, DbError> {
