@@ -1,0 +1,162 @@
+//! The developer stack: simulator, block storage and transfer service in one process.
+
+use crate::clouds;
+use crate::listening::serve_until;
+use crate::ready::Ready;
+use crate::service::{self, Service};
+use crate::settings::Settings;
+use anyhow::Context as _;
+use clap::Args;
+use simulator::{Config, Simulator, Urls};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+/// Where a developer stack listens and what it keeps.
+#[derive(Args, Clone, Debug)]
+pub struct StackOptions {
+    /// Keep the state here, so that it survives a restart
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    /// Write a clouds.yaml for the clouds admin, donor, recipient, third and service
+    #[arg(long, value_name = "FILE")]
+    pub clouds: Option<PathBuf>,
+    /// Write the services' URLs here, as JSON, once all of them answer
+    #[arg(long, value_name = "FILE")]
+    pub ready_file: Option<PathBuf>,
+    /// Listen on N, N+1 and N+2 instead of 5000 (identity), 9311 (key manager) and 8776 (block
+    /// storage)
+    #[arg(long, value_name = "N", conflicts_with = "ephemeral")]
+    pub port_base: Option<u16>,
+    /// Listen on free ports
+    #[arg(long)]
+    pub ephemeral: bool,
+    /// The password of every user
+    #[arg(long, default_value = "secret", hide_env_values = true)]
+    pub password: String,
+    /// What ids and keys follow from: the same seed, the same run
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    pub seed: u64,
+}
+
+impl StackOptions {
+    fn ports(&self) -> anyhow::Result<[u16; 3]> {
+        match (self.port_base, self.ephemeral) {
+            (_, true) => Ok([0, 0, 0]),
+            (None, false) => Ok([5000, 9311, 8776]),
+            (Some(base), false) => {
+                let last = base.checked_add(2).context("--port-base leaves no room for 3 ports")?;
+                Ok([base, base + 1, last])
+            }
+        }
+    }
+}
+
+async fn bind(port: u16) -> anyhow::Result<TcpListener> {
+    let address = SocketAddr::from(([127, 0, 0, 1], port));
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; try --port-base N or --ephemeral"))
+}
+
+/// The simulated Keystone and Barbican of a stack, listening.
+struct Simulated {
+    simulator: Simulator,
+    servers: simulator::server::Running,
+    block_storage: TcpListener,
+    urls: Ready,
+}
+
+async fn simulate(options: &StackOptions) -> anyhow::Result<Simulated> {
+    let [identity, key_manager, block_storage] = options.ports()?;
+    if let Some(folder) = &options.state_dir {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("{} cannot be made", folder.display()))?;
+    }
+    let block_storage = bind(block_storage).await?;
+    let simulator = Simulator::new(Config {
+        seed: options.seed,
+        urls: Urls {
+            block_storage: format!("http://{}", block_storage.local_addr()?),
+            ..Urls::default()
+        },
+        state_file: options.state_dir.as_ref().map(|folder| folder.join("simulator.json")),
+        ..Config::new(options.password.as_str())
+    })?;
+    let (keystone, barbican) = (bind(identity).await?, bind(key_manager).await?);
+    let servers = simulator::server::Running::start(&simulator, keystone, barbican)?;
+    let urls = simulator.urls();
+    let urls = Ready {
+        identity: urls.identity,
+        key_manager: urls.key_manager,
+        block_storage: urls.block_storage,
+    };
+    Ok(Simulated { simulator, servers, block_storage, urls })
+}
+
+fn announce(options: &StackOptions, simulated: &Simulated) -> anyhow::Result<()> {
+    if let Some(path) = &options.clouds {
+        let region = &simulated.simulator.config().region;
+        clouds::write(path, &simulated.urls, region, &options.password)?;
+    }
+    if let Some(path) = &options.ready_file {
+        simulated.urls.write(path)?;
+    }
+    Ok(())
+}
+
+/// Serves the whole stack until `stop`. Calls `ready` once everything answers.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(
+    options: &StackOptions,
+    settings: Settings,
+    stop: CancellationToken,
+    ready: impl FnOnce(&Ready),
+) -> anyhow::Result<()> {
+    let simulated = simulate(options).await?;
+    let scratch = tempfile::tempdir().context("no temporary folder")?;
+    let folder: &Path = options.state_dir.as_deref().unwrap_or(scratch.path());
+    let password_file = scratch.path().join("password");
+    std::fs::write(&password_file, &options.password).context("no temporary file")?;
+    let settings = Settings {
+        database: Some(format!("sqlite://{}?mode=rwc", folder.join("cinder.sqlite").display())),
+        create_tables: true,
+        auth_url: Some(format!("{}/v3", simulated.urls.identity).parse()?),
+        key_manager_url: Some(simulated.urls.key_manager.parse()?),
+        password_file: Some(password_file),
+        ..settings
+    };
+    let store = service::connect(&settings).await?;
+    let service = Service::on_store(&settings, store.clone()).await?;
+    let volumes = simulated.simulator.block_storage_router(store);
+    let router = service.router.fallback_service(volumes);
+    service.engine.start_recovery();
+    announce(options, &simulated)?;
+    ready(&simulated.urls);
+    serve_until(simulated.block_storage, router, stop, settings.grace()).await?;
+    if !service.engine.shut_down(settings.grace()).await {
+        tracing::warn!("operations still in progress; recovery takes over when their leases end");
+    }
+    simulated.servers.stop().await;
+    Ok(())
+}
+
+/// Serves Keystone and Barbican alone until `stop`. Calls `ready` once both answer.
+///
+/// # Errors
+/// What kept them from starting.
+pub async fn run_simulator(
+    options: &StackOptions,
+    stop: CancellationToken,
+    ready: impl FnOnce(&Ready),
+) -> anyhow::Result<()> {
+    let simulated = simulate(options).await?;
+    announce(options, &simulated)?;
+    ready(&simulated.urls);
+    stop.cancelled().await;
+    simulated.servers.stop().await;
+    Ok(())
+}

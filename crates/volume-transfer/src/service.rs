@@ -1,0 +1,152 @@
+//! The transfer service: database, clients, engine and API, put together from settings.
+
+use crate::listening::serve_until;
+use crate::ready::Ready;
+use crate::settings::Settings;
+use anyhow::Context as _;
+use axum::Router;
+use barbican_client::Barbican;
+use cinder_db::{QuotaLimits, Store, StoreConfig};
+use keystone_client::{CacheLimits, Clock, Keystone, ServiceSession, Validator};
+use openstack_http::{Exchange, Wire};
+use std::path::Path;
+use std::sync::Arc;
+use time::OffsetDateTime;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use transfer_api::{Api, ApiConfig};
+use transfer_engine::Engine;
+use url::Url;
+
+/// The pieces of a service that is not listening yet.
+pub struct Service {
+    /// The driver of hand-overs; its recovery is not running yet.
+    pub engine: Engine,
+    /// The API on top of it.
+    pub router: Router,
+    /// Keystone's address.
+    pub identity: Url,
+    /// Barbican's address.
+    pub key_manager: Url,
+}
+
+impl Service {
+    /// Connects to the database and, unless the key manager's address is given, asks Keystone's
+    /// catalogue for it.
+    ///
+    /// # Errors
+    /// What is wrong with the settings, the database or Keystone, and what to do about it.
+    pub async fn build(settings: &Settings) -> anyhow::Result<Self> {
+        let store = connect(settings).await?;
+        Self::on_store(settings, store).await
+    }
+
+    /// As [`Service::build`], on a database that is already connected.
+    ///
+    /// # Errors
+    /// As [`Service::build`].
+    pub async fn on_store(settings: &Settings, store: Store) -> anyhow::Result<Self> {
+        let exchange: Arc<dyn Exchange> =
+            Arc::new(Wire::new(&settings.tls()?, settings.limits()).context("TLS setup failed")?);
+        let identity = settings.auth_url()?.clone();
+        let clock: Clock = Arc::new(OffsetDateTime::now_utc);
+        let keystone = Keystone::new(&identity, exchange.clone());
+        let credentials = settings.credentials()?;
+        let session = Arc::new(ServiceSession::new(keystone.clone(), credentials, clock.clone()));
+        let key_manager = match &settings.key_manager_url {
+            Some(url) => url.clone(),
+            None => find_key_manager(settings, &identity, &session).await?,
+        };
+        let engine = Engine::new(
+            store,
+            Barbican::new(&key_manager, exchange),
+            session.clone(),
+            QuotaLimits::default(),
+            settings.engine()?,
+        );
+        let validator = Validator::new(keystone, session, clock, CacheLimits::default());
+        let router = transfer_api::router(Api {
+            engine: engine.clone(),
+            validator: Arc::new(validator),
+            config: ApiConfig {
+                public_endpoint: settings.public_endpoint.clone(),
+                www_authenticate_uri: identity.to_string(),
+                ..ApiConfig::default()
+            },
+        });
+        Ok(Self { engine, router, identity, key_manager })
+    }
+}
+
+/// Connects to the database and makes the tables of our own.
+///
+/// # Errors
+/// When the database cannot be opened, or holds no Cinder and was not to be given one.
+pub async fn connect(settings: &Settings) -> anyhow::Result<Store> {
+    let url = settings.database()?;
+    let config = StoreConfig {
+        url: url.to_owned(),
+        max_connections: settings.database_connections.unwrap_or(8),
+    };
+    let store = Store::connect(&config).await.context("the database cannot be opened")?;
+    if settings.create_tables {
+        store.create_cinder_tables().await.context("Cinder's tables could not be made")?;
+    }
+    store.migrate().await.context(
+        "the service's own tables could not be made; is this Cinder's database, and may this \
+         account create tables in it?",
+    )?;
+    Ok(store)
+}
+
+async fn find_key_manager(
+    settings: &Settings,
+    identity: &Url,
+    session: &ServiceSession,
+) -> anyhow::Result<Url> {
+    let issued = session.token().await.with_context(|| {
+        format!("no token from Keystone at {identity}; check its address and the credentials")
+    })?;
+    let interface = settings.interface.as_deref().unwrap_or("internal");
+    let region = settings.region_name.as_deref();
+    issued.identity.catalog.endpoint(&["key-manager"], interface, region).with_context(|| {
+        format!(
+            "the catalogue has no {interface} key-manager endpoint in region {}; \
+             say --key-manager-url, --interface or --region-name",
+            region.unwrap_or("(any)")
+        )
+    })
+}
+
+/// Runs the service until it is told to stop; then finishes or parks what is in progress.
+///
+/// # Errors
+/// What kept it from starting.
+pub async fn run(
+    settings: &Settings,
+    ready_file: Option<&Path>,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let service = Service::build(settings).await?;
+    let listener = TcpListener::bind(settings.listen())
+        .await
+        .with_context(|| format!("cannot listen on {}", settings.listen()))?;
+    let own = Url::parse(&format!("http://{}", listener.local_addr()?))?;
+    tracing::info!(listen = %own, key_manager = %service.key_manager, "serving");
+    let engine = service.engine.clone();
+    engine.start_recovery();
+    if let Some(path) = ready_file {
+        let urls = Ready {
+            identity: service.identity.to_string(),
+            key_manager: service.key_manager.to_string(),
+            block_storage: own.as_str().trim_end_matches('/').to_owned(),
+        };
+        urls.write(path)?;
+    }
+    serve_until(listener, service.router, stop, settings.grace()).await?;
+    if !engine.shut_down(settings.grace()).await {
+        tracing::warn!("operations still in progress; recovery takes over when their leases end");
+    }
+    tracing::info!("stopped");
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The service as a child process: started, stopped, killed.
+
+use crate::ready::Ready;
+use anyhow::{Context as _, bail};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+use tokio::process::{Child, Command};
+
+/// How long a server may take to answer or to stop.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The times that a server on a stage lives by.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// See `serve --lease-ms`.
+    pub lease_ms: u64,
+    /// See `serve --patience-ms`.
+    pub patience_ms: u64,
+    /// See `serve --call-timeout-ms`.
+    pub call_timeout_ms: u64,
+    /// See `serve --recovery-period-ms`.
+    pub recovery_period_ms: u64,
+}
+
+impl Default for ServerOptions {
+    /// Short enough that a scene with a crash ends within seconds.
+    fn default() -> Self {
+        Self { lease_ms: 2_000, patience_ms: 900, call_timeout_ms: 1_000, recovery_period_ms: 100 }
+    }
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    url: String,
+    log: PathBuf,
+}
+
+impl Server {
+    pub(super) async fn start(
+        binary: &Path,
+        folder: &Path,
+        urls: &Ready,
+        database: &str,
+        options: &ServerOptions,
+    ) -> anyhow::Result<Self> {
+        let log = folder.join("server.log");
+        let ready_file = folder.join("ready.json");
+        match std::fs::remove_file(&ready_file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Ok(()) | Err(_) => {}
+        }
+        let output = std::fs::File::options().create(true).append(true).open(&log)?;
+        let child = Command::new(binary)
+            .args(["serve", "--listen", "127.0.0.1:0", "--database", database])
+            .args(["--auth-url", &format!("{}/v3", urls.identity)])
+            .args(["--key-manager-url", &urls.key_manager])
+            .arg("--ready-file")
+            .arg(&ready_file)
+            .args(["--lease-ms", &options.lease_ms.to_string()])
+            .args(["--patience-ms", &options.patience_ms.to_string()])
+            .args(["--call-timeout-ms", &options.call_timeout_ms.to_string()])
+            .args(["--recovery-period-ms", &options.recovery_period_ms.to_string()])
+            .env("VOLUME_TRANSFER_PASSWORD", super::PASSWORD)
+            .env_remove("RUST_LOG")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(output)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", binary.display()))?;
+        let mut server = Self { child, url: String::new(), log };
+        let ready: Ready = server.wait_until_ready(&ready_file).await?;
+        server.url = ready.block_storage;
+        Ok(server)
+    }
+
+    /// The file appears whole, by a rename, once the server answers.
+    async fn wait_until_ready(&mut self, file: &Path) -> anyhow::Result<Ready> {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            if let Ok(text) = tokio::fs::read_to_string(file).await {
+                return Ok(serde_json::from_str(&text)?);
+            }
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status}:\n{}", self.log());
+            }
+            if tokio::time::Instant::now() > deadline {
+                bail!("the server does not answer:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Where the transfer API is, without a version.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What the server logged so far, all runs of this stage included.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    ///
+    /// # Errors
+    /// When the process cannot be waited for.
+    pub async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("the server cannot be killed")
+    }
+
+    /// SIGTERM, and the exit status.
+    ///
+    /// # Errors
+    /// When it does not stop in time.
+    pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
+        let pid = self.child.id().context("the server has ended already")?;
+        let sent = Command::new("kill").arg(pid.to_string()).status().await?;
+        if !sent.success() {
+            bail!("SIGTERM could not be sent to {pid}");
+        }
+        let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
+        Ok(status.context("the server does not stop")??)
+    }
+}

@@ -1,0 +1,97 @@
+//! The crash matrix: the shipped server is killed, refused, failed and left without a reply at
+//! every external step of initiate, accept and cancel.
+//!
+//! The steps are not a list in this file: a run without faults shows them, in the simulator's log.
+//! The simulator holds the reply while the server is killed, so the server needs no crash switches.
+//! Afterwards the server is started again, recovery runs, the users call once more, and the story
+//! is told to its end: whatever was interrupted can be repeated, and nothing is left behind.
+
+#![expect(clippy::print_stdout, reason = "the figures are what is wanted of these tests")]
+
+mod crash_matrix {
+    pub(crate) mod case;
+    pub(crate) mod story;
+}
+
+use crash_matrix::case::{Case, Fault, Step};
+use crash_matrix::story::{Keys, Story};
+use futures::StreamExt as _;
+use std::path::PathBuf;
+use transfer_core::Operation;
+
+/// Stages at work at the same time: they mostly wait for leases.
+const LANES: usize = 12;
+
+fn binary() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"))
+}
+
+/// Every step of every operation, seen in a run without faults.
+async fn all_cases(keys: Keys) -> Vec<Case> {
+    let mut cases = Vec::new();
+    for operation in [Operation::Initiate, Operation::Accept, Operation::Cancel] {
+        let steps = Story::begin(binary(), keys)
+            .await
+            .expect("a stage")
+            .steps_of(operation)
+            .await
+            .unwrap_or_else(|error| panic!("{operation} without faults: {error:#}"));
+        assert!(steps.len() >= 5, "{operation} has the steps {steps:?}");
+        for step in steps {
+            for fault in Fault::ALL {
+                cases.push(Case { operation, keys, step: step.clone(), fault });
+            }
+        }
+    }
+    cases
+}
+
+async fn run_matrix(keys: Keys) {
+    let cases = all_cases(keys).await;
+    let total = cases.len();
+    let outcomes: Vec<(Case, Result<(), String>)> = futures::stream::iter(cases)
+        .map(|case| async move {
+            let outcome = case.play(binary()).await.map_err(|error| format!("{error:#}"));
+            (case, outcome)
+        })
+        .buffer_unordered(LANES)
+        .collect()
+        .await;
+    let bad: Vec<String> = outcomes
+        .into_iter()
+        .filter_map(|(case, outcome)| outcome.err().map(|error| format!("{case}: {error}")))
+        .collect();
+    println!("crash matrix ({keys}): {total} cases, {} ended inconsistent", bad.len());
+    assert!(bad.is_empty(), "{}", bad.join("\n\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_fault_at_any_step_leaves_a_key_with_the_wrong_owner() {
+    run_matrix(Keys::Shared).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nor_does_one_when_volume_and_snapshots_have_distinct_keys() {
+    run_matrix(Keys::Distinct).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_matrix_notices_a_key_that_is_gone() {
+    let story = Story::begin(binary(), Keys::Shared).await.expect("a stage");
+    let error = story.lose_the_key().await.expect_err("a volume without its key is inconsistent");
+    assert!(error.to_string().contains("referenced_key_is_live"), "{error:#}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_operation_sends_barbican_five_requests_and_keystone_none() {
+    for operation in [Operation::Initiate, Operation::Accept, Operation::Cancel] {
+        let story = Story::begin(binary(), Keys::Shared).await.expect("a stage");
+        let steps: Vec<Step> = story.warm_steps_of(operation).await.expect("a warm run");
+        let sent: Vec<String> = steps.iter().map(ToString::to_string).collect();
+        let mut sorted = sent.clone();
+        sorted.sort();
+        assert_eq!(sent.len(), 5, "{operation}: {sent:?}");
+        let verbs: Vec<_> = sorted.iter().map(|s| s.split(' ').nth(1).unwrap_or("")).collect();
+        assert_eq!(verbs, ["DELETE", "GET", "GET", "POST", "PUT"], "{operation}: {sent:?}");
+    }
+}
