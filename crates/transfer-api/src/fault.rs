@@ -119,16 +119,22 @@ pub(crate) fn body_too_large(max_body: usize) -> Response {
 }
 
 /// The reply to a missing, unknown or expired token.
-pub(crate) fn unauthorized(www_authenticate_uri: &str) -> Response {
+pub(crate) fn unauthorized() -> Response {
     let error = json!({"error": {
         "code": 401,
         "title": "Unauthorized",
         "message": "The request you have made requires authentication.",
     }});
-    let mut response = (StatusCode::UNAUTHORIZED, Json(error)).into_response();
-    let challenge = format!("Keystone uri=\"{www_authenticate_uri}\"");
-    if let Ok(challenge) = HeaderValue::from_str(&challenge) {
-        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    (StatusCode::UNAUTHORIZED, Json(error)).into_response()
+}
+
+/// Says with a 401 where tokens come from.
+pub(crate) fn challenge(mut response: Response, www_authenticate_uri: &str) -> Response {
+    if response.status() == StatusCode::UNAUTHORIZED {
+        let challenge = format!("Keystone uri=\"{www_authenticate_uri}\"");
+        if let Ok(challenge) = HeaderValue::from_str(&challenge) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
     }
     response
 }

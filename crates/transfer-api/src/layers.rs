@@ -70,27 +70,34 @@ pub(crate) async fn limit(State(api): State<Arc<Api>>, request: Request, next: N
     next.run(request).await
 }
 
-/// Validates the token of everything below `/v3`, leaves the [`Context`] to the handler and lets
-/// the engine pay what the token's project owes.
+/// Validates the token of everything below `/v3`. Whatever answers 401, the key manager's refusal
+/// of the token included, says where to authenticate.
 pub(crate) async fn authenticate(
     State(api): State<Arc<Api>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let path = request.uri().path();
-    if path != "/v3" && !path.starts_with("/v3/") {
-        return next.run(request).await;
+    if path == "/v3" || path.starts_with("/v3/") {
+        match validate(&api, request.headers()).await {
+            Ok(context) => request.extensions_mut().insert(context),
+            Err(reply) => return fault::challenge(reply, &api.config.www_authenticate_uri),
+        };
     }
-    let unauthorized = || fault::unauthorized(&api.config.www_authenticate_uri);
-    let Some(token) = token(request.headers()) else { return unauthorized() };
+    fault::challenge(next.run(request).await, &api.config.www_authenticate_uri)
+}
+
+/// Whose the request's token is. Lets the engine pay what the token's project owes.
+async fn validate(api: &Api, headers: &HeaderMap) -> Result<Context, Response> {
+    let token = token(headers).ok_or_else(fault::unauthorized)?;
     let identity = match api.validator.validate(&token).await {
         Ok(identity) => identity,
-        Err(ValidateError::InvalidToken) => return unauthorized(),
+        Err(ValidateError::InvalidToken) => return Err(fault::unauthorized()),
         Err(error @ (ValidateError::OwnTokenRefused | ValidateError::Unavailable(_))) => {
             tracing::error!(%error, "no token can be validated");
             let words = "The Keystone service is temporarily unavailable. Nothing has changed; \
                          try again later.";
-            return Fault::unavailable(words).into_response();
+            return Err(Fault::unavailable(words).into_response());
         }
     };
     let context = Context::new(identity, token);
@@ -98,8 +105,7 @@ pub(crate) async fn authenticate(
     if let Some(caller) = context.caller() {
         api.engine.pay_debts_of(caller);
     }
-    request.extensions_mut().insert(context);
-    next.run(request).await
+    Ok(context)
 }
 
 fn token(headers: &HeaderMap) -> Option<Token> {

@@ -1,0 +1,12 @@
+//! The API on the real stack in one process: engine, SQLite, clients, and the simulator.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod lists;
+mod logs;
+mod operations;
+mod outages;
+mod permissions;
+mod protocol;
+mod stack;
