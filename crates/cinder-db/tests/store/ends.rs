@@ -108,6 +108,22 @@ async fn a_cancel_leaves_a_status_that_somebody_else_has_set() {
 }
 
 #[tokio::test]
+async fn an_offer_that_somebody_else_has_ended_is_not_ended_again() {
+    let fixture = Fixture::new().await;
+    fixture.volume("v", "x", None).await;
+    let (transfer, _key) = fixture.offer("o", "v", "x").await;
+    let claimed = fixture.store.claim_cancel(&cancel("h", &transfer, "x")).await;
+    fixture
+        .sql("UPDATE transfers SET deleted = 1, deleted_at = '2026-01-01 00:00:00.000000'")
+        .await;
+    let before = fixture.everything().await;
+    let refused = fixture.store.commit(claimed.expect("claimed").into_inner()).await;
+    let refused = refused.expect_err("ended");
+    assert!(matches!(refused, EndError::ConflictingRows), "{refused}");
+    assert_eq!(fixture.everything().await, before);
+}
+
+#[tokio::test]
 async fn snapshots_that_stay_behind_keep_their_owner() {
     let fixture = Fixture::new().await;
     fixture.volume("v", "x", None).await;
@@ -206,6 +222,25 @@ async fn rows_that_were_changed_since_the_claim_are_a_conflict_and_nothing_chang
         store.abort(given_up(copied(claimed))).await.expect("aborted");
         let reserved = "SELECT coalesce(sum(reserved), 0) FROM quota_usages";
         assert_eq!(fixture.value(reserved).await, "0", "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_no_row_would_name_is_a_conflict() {
+    for change in [
+        "UPDATE snapshots SET deleted = 1 WHERE id = 's2'",
+        "UPDATE snapshots SET encryption_key_id = 'k' WHERE id = 's2'",
+    ] {
+        let fixture = encrypted().await;
+        fixture.sql("UPDATE snapshots SET encryption_key_id = 'l' WHERE id = 's2'").await;
+        let claim = initiate("h", "v", "x");
+        let offered = fixture.store.claim_initiate(&claim).await.expect("claimed");
+        fixture.sql(change).await;
+        let before = fixture.everything().await;
+        let copied = copied(offered.hand_over.into_inner());
+        let refused = fixture.store.commit(copied).await.expect_err(change);
+        assert!(matches!(refused, EndError::ConflictingRows), "{change}: {refused}");
+        assert_eq!(fixture.everything().await, before, "{change}");
     }
 }
 

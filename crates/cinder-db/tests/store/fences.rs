@@ -113,3 +113,28 @@ async fn recovery_takes_no_more_than_it_was_asked_to() {
     let counts = fixture.store.counts().await.expect("counts");
     assert_eq!((counts.claims, counts.expired_claims), (1, 1));
 }
+
+#[tokio::test]
+async fn a_driver_that_comes_back_while_recovery_runs_keeps_its_claim() {
+    let fixture = Fixture::new().await;
+    for volume in ["v1", "v2"] {
+        fixture.volume(volume, "x", None).await;
+        let mut claim = initiate(&format!("h-{volume}"), volume, "x");
+        claim.lease = Duration::ZERO;
+        fixture.store.claim_initiate(&claim).await.expect("claimed");
+    }
+    fixture
+        .sql("UPDATE volume_transfer_hand_overs SET lease_expires_at_ms = 1 WHERE id = 'h-v1'")
+        .await;
+    // Recovery has listed both when it ends the first; the second renews its lease just then.
+    fixture
+        .sql(
+            "CREATE TRIGGER renewal AFTER UPDATE ON volume_transfer_hand_overs WHEN NEW.id = 'h-v1'
+             BEGIN UPDATE volume_transfer_hand_overs SET lease_expires_at_ms = 9000000000000
+                   WHERE id = 'h-v2'; END",
+        )
+        .await;
+    let ended = fixture.store.take_over_expired(10).await.expect("recovered");
+    assert_eq!(ended.len(), 1);
+    assert_eq!(fixture.store.claims().await.expect("claims")[0].hand_over.version(), 1);
+}

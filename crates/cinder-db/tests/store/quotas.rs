@@ -249,7 +249,9 @@ async fn snapshots_may_be_free_of_gigabytes() {
 async fn a_project_that_accepts_its_own_offer_needs_no_quota() {
     let (fixture, mut claim) = offered().await;
     claim.caller = crate::fixture::caller("x");
-    fixture.sql("UPDATE quota_classes SET hard_limit = 1 WHERE resource = 'volumes'").await;
+    fixture
+        .sql("UPDATE quota_classes SET hard_limit = 1 WHERE resource IN ('volumes', 'snapshots')")
+        .await;
     let before = fixture.rows(USAGE).await;
     accepted(&fixture, &claim).await;
     assert_eq!(fixture.rows(USAGE).await, before);
