@@ -22,11 +22,11 @@ use http::header::{ALLOW, WWW_AUTHENTICATE};
 use http::{Method, StatusCode, Uri};
 use serde_json::{Value, json};
 
-use crate::Simulator;
 use crate::authtoken::{self, Bearer};
 use crate::identity::Named;
 use crate::query::Query;
 use crate::routes::Routes;
+use crate::{Simulator, StateFileError};
 use error::Refusal;
 use microversion::Microversion;
 
@@ -211,4 +211,30 @@ async fn not_found(uri: Uri) -> Response {
 
 fn is_v1(path: &str) -> bool {
     path == "/v1" || path.starts_with("/v1/")
+}
+
+/// A caller of the newest version within this process: Cinder, with its user's token.
+fn within(bearer: &Bearer) -> Option<Caller> {
+    let project = bearer.project.clone()?;
+    Some(Caller { bearer: bearer.clone(), project, microversion: Microversion::LATEST })
+}
+
+/// Makes a symmetric key for `bearer` by an order, under the same rules as over HTTP, and returns
+/// the secret's id; `None` when Barbican refuses. The order itself does not stay (castellan:
+/// `key_manager/barbican_key_manager.py` create_key).
+pub(crate) fn order_key(
+    simulator: &Simulator,
+    bearer: &Bearer,
+    algorithm: &str,
+    bits: i64,
+) -> Result<Option<String>, StateFileError> {
+    match within(bearer) {
+        Some(caller) if caller.is_member() => orders::key_for(simulator, &caller, algorithm, bits),
+        Some(_) | None => Ok(None),
+    }
+}
+
+/// Deletes a secret for `bearer`, under the same rules as over HTTP; false when Barbican refuses.
+pub(crate) fn delete_key(simulator: &Simulator, bearer: &Bearer, id: &str) -> bool {
+    within(bearer).is_some_and(|caller| secrets::delete_for(simulator, &caller, id))
 }

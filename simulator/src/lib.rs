@@ -1,4 +1,4 @@
-//! Keystone and Barbican for developers, with faults on demand.
+//! Keystone, Barbican and a small block storage for developers, with faults on demand.
 //!
 //! One [`Simulator`] is one cloud: its users, tokens, secrets and orders, the rules by which its
 //! services fail ([`faults`]) and the log of what they were asked ([`events`]). The services are
@@ -10,6 +10,7 @@
 
 mod authtoken;
 mod barbican;
+mod block_storage;
 mod clock;
 mod draws;
 mod identity;
@@ -21,6 +22,7 @@ mod query;
 mod routes;
 mod simulator;
 mod state;
+mod world;
 
 pub mod events;
 pub mod faults;

@@ -8,12 +8,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use cinder_db::Store;
+
 use crate::clock::Clock;
 use crate::events::{Event, Events};
 use crate::faults::{Faults, FaultyService};
 use crate::key_manager::SecretView;
 use crate::state::{self, State, StateFileError};
-use crate::{Service, barbican, keystone};
+use crate::{Service, barbican, block_storage, keystone};
 
 /// Where clients find the services; each without a trailing slash and without a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,6 +123,11 @@ impl Simulator {
     /// Barbican, with the faults that are asked for.
     pub fn barbican_service(&self) -> FaultyService {
         FaultyService::new(self, Service::Barbican, barbican::routes(self))
+    }
+
+    /// The block storage on the tables of `store`, with the faults that are asked for.
+    pub fn block_storage_service(&self, store: &Store) -> FaultyService {
+        FaultyService::new(self, Service::BlockStorage, block_storage::routes(self, store))
     }
 
     /// The rules by which services fail.

@@ -6,6 +6,8 @@ use crate::ready::Ready;
 use crate::service::{self, Service};
 use crate::settings::Settings;
 use anyhow::Context as _;
+use axum::error_handling::HandleError;
+use axum::http::StatusCode;
 use clap::Args;
 use simulator::{Config, Simulator, Urls};
 use std::net::SocketAddr;
@@ -95,6 +97,11 @@ async fn simulate(options: &StackOptions) -> anyhow::Result<Simulated> {
     Ok(Simulated { simulator, servers, block_storage, urls })
 }
 
+/// Within one router a broken connection can only be told.
+async fn broken(_: simulator::faults::Broken) -> StatusCode {
+    StatusCode::BAD_GATEWAY
+}
+
 fn announce(options: &StackOptions, simulated: &Simulated) -> anyhow::Result<()> {
     if let Some(path) = &options.clouds {
         let region = &simulated.simulator.config().region;
@@ -131,8 +138,8 @@ pub async fn run(
     };
     let store = service::connect(&settings).await?;
     let service = Service::on_store(&settings, store.clone()).await?;
-    let volumes = simulated.simulator.block_storage_router(store);
-    let router = service.router.fallback_service(volumes);
+    let volumes = simulated.simulator.block_storage_service(&store);
+    let router = service.router.fallback_service(HandleError::new(volumes, broken));
     service.engine.start_recovery();
     announce(options, &simulated)?;
     ready(&simulated.urls);

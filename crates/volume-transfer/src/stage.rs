@@ -70,7 +70,7 @@ impl Stage {
         let volumes = CancellationToken::new();
         tokio::spawn(simulator::server::serve(
             listener,
-            simulator.block_storage_service(store.clone()),
+            simulator.block_storage_service(&store),
             volumes.clone(),
             std::time::Duration::from_secs(1),
         ));

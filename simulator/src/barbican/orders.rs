@@ -12,10 +12,10 @@ use time::OffsetDateTime;
 use super::error::Refusal;
 use super::secrets::{href, insert, isoformat};
 use super::{Caller, content, validate};
-use crate::Simulator;
 use crate::key_manager::{Attributes, Filling, Order, Outcome};
 use crate::payload::Payload;
 use crate::state::State as Memory;
+use crate::{Simulator, StateFileError};
 
 /// barbican: plugin/crypto/base.py PluginSupportTypes.
 const ALGORITHMS: &[&str] =
@@ -55,6 +55,30 @@ pub(super) async fn create(
     let link = order_href(&simulator, &id);
     let body = Json(json!({"order_ref": link}));
     Ok((StatusCode::ACCEPTED, [(LOCATION, link)], body).into_response())
+}
+
+/// The secret of an order that is asked for within this process; `None` when it cannot be made.
+pub(super) fn key_for(
+    simulator: &Simulator,
+    caller: &Caller,
+    algorithm: &str,
+    bits: i64,
+) -> Result<Option<String>, StateFileError> {
+    let now = simulator.clock().now();
+    let attributes = Attributes {
+        name: None,
+        secret_type: "symmetric".to_owned(),
+        algorithm: Some(algorithm.to_owned()),
+        bit_length: Some(bits),
+        mode: None,
+        expiration: None,
+    };
+    simulator.change(|state| {
+        Ok(match work_off(state, caller, "key", attributes, now) {
+            Outcome::Secret(id) => Some(id),
+            Outcome::Failed { .. } => None,
+        })
+    })
 }
 
 pub(super) async fn show(

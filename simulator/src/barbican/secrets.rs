@@ -117,10 +117,24 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<StatusCode, Refusal> {
-    let now = simulator.clock().now();
     let query = Query::parse(query.as_deref());
+    remove(&simulator, &caller, &id, &query)
+}
+
+/// Deletes a secret within this process; false when it is refused.
+pub(super) fn delete_for(simulator: &Simulator, caller: &Caller, id: &str) -> bool {
+    remove(simulator, caller, id, &Query::default()).is_ok()
+}
+
+fn remove(
+    simulator: &Simulator,
+    caller: &Caller,
+    id: &str,
+    query: &Query,
+) -> Result<StatusCode, Refusal> {
+    let now = simulator.clock().now();
     simulator.change(|state| {
-        let secret = find(&state.key_manager, &id, now)?;
+        let secret = find(&state.key_manager, id, now)?;
         if !caller.is_admin() && !caller.is_member_of(&secret.project_id) {
             return Err(Refusal::NotAllowed(DELETION));
         }
@@ -134,7 +148,7 @@ pub(super) async fn delete(
                 return Err(Refusal::Issue(DELETION, Issue::Consumers));
             }
         }
-        state.key_manager.secrets.remove(&id);
+        state.key_manager.secrets.remove(id);
         Ok(StatusCode::NO_CONTENT)
     })
 }

@@ -1,0 +1,39 @@
+//! The whole world as a checker sees it: the rows of a database and this cloud's secrets.
+
+use cinder_db::{DbError, Store};
+use transfer_core::invariants::{Material, SecretView as CoreSecret};
+use transfer_core::{ProjectId, SecretId, World};
+
+use crate::{SecretView, Simulator};
+
+impl Simulator {
+    /// Rows, hand-overs and debts from `store`, secrets from this cloud's Barbican. The service's
+    /// project is the one named `service`.
+    ///
+    /// Rows and secrets are read one after the other: a world that is moving may be seen in between.
+    ///
+    /// # Errors
+    /// [`DbError`] when the database does not answer.
+    pub async fn world(&self, store: &Store) -> Result<World, DbError> {
+        let service = ProjectId::new(self.project_id("service").unwrap_or_default());
+        let mut world = store.world_rows(&service).await?;
+        let secrets = self.secrets().into_iter().map(|secret| {
+            let view = CoreSecret {
+                owner: ProjectId::new(secret.project.as_str()),
+                material: material(&secret),
+            };
+            (SecretId::new(secret.id), view)
+        });
+        world.secrets = secrets.collect();
+        Ok(world)
+    }
+}
+
+/// Bytes, content type and attributes: all that a copy has to keep. Names may differ.
+fn material(secret: &SecretView) -> Option<Material> {
+    let fingerprint = secret.fingerprint.as_ref()?;
+    Some(Material(format!(
+        "{fingerprint} {} {:?} {:?} {:?} {:?}",
+        secret.secret_type, secret.algorithm, secret.bit_length, secret.mode, secret.expiration
+    )))
+}
