@@ -68,10 +68,13 @@ pub(super) async fn play(
     let offer = cast.offer(&server, "interrupted").await?;
     let facts = cast.crash(server, &offer).await?;
     server = stage.start_server(options).await?;
+    // Recovery aborts; the copy in y's project waits for y's authority, which any call brings.
+    stage.rest_of_claims().await?;
+    cast.y.offers(server.url()).await?.expect(200)?;
     cast.close(
         printer,
         "the service is killed while it copies the key to y, and started again: \
-         the offer stands, the half-made copy goes",
+         the offer stands, and y's next call takes the half-made copy away",
         facts,
     )
     .await?;
