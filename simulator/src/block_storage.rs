@@ -1,9 +1,9 @@
 //! A small block storage for developers: Cinder's API for types, volumes and snapshots, on Cinder's
 //! own tables.
 //!
-//! Source: cinder 29, `api/v3/`. There is no backend: what is asked for is there at once. The key of
-//! an encrypted volume comes from a Barbican order under the *user's* authority, as in Cinder, and
-//! goes with the volume. Transfers are not here; they are what `transfer-api` is for.
+//! Source: cinder 29, `api/v3/`. There is no backend: what is asked for is there at once. The key
+//! of an encrypted volume comes from a Barbican order under the *user's* authority, as in Cinder,
+//! and goes with the volume. Transfers are not here; they are what `transfer-api` is for.
 
 mod fault;
 mod input;

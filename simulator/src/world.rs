@@ -10,7 +10,7 @@ impl Simulator {
     /// Rows, hand-overs and debts from `store`, secrets from this cloud's Barbican. The service's
     /// project is the one named `service`.
     ///
-    /// Rows and secrets are read one after the other: a world that is moving may be seen in between.
+    /// Rows and secrets are read one after the other: a moving world may be seen in between.
     ///
     /// # Errors
     /// [`DbError`] when the database does not answer.

@@ -61,7 +61,7 @@ Exits with 0 only if every invariant held after every scene.")]
   volume-transfer serve --dev --clouds clouds.yaml
       then: openstack --os-cloud donor --os-volume-api-version 3.70 volume list
   volume-transfer serve --dev --ephemeral --ready-file ready.json --state-dir state
-  VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database sqlite:///var/lib/cinder/cinder.sqlite \\
+  VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database sqlite:///var/lib/cinder.sqlite \\
       --auth-url http://127.0.0.1:5000/v3 --username cinder --project-name service
 
 Every setting can also stand in a file, by the same name: --config serve.toml.")]

@@ -28,14 +28,16 @@ impl Microversion {
         });
         match parsed {
             None => Err(Fault::bad(format!(
-                "API Version String {text} is of invalid format. Must be of format MajorNum.MinorNum."
+                "API Version String {text} is of invalid format. Must be of format \
+                 MajorNum.MinorNum."
             ))),
             Some((3, minor)) if minor <= NEWEST => Ok(Self(minor)),
             Some(_) => Err(Fault::new(
                 StatusCode::NOT_ACCEPTABLE,
                 "computeFault",
                 format!(
-                    "Version {text} is not supported by the API. Minimum is 3.0 and maximum is 3.71."
+                    "Version {text} is not supported by the API. Minimum is 3.0 and maximum is \
+                     3.71."
                 ),
             )),
         }

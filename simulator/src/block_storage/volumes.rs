@@ -38,7 +38,7 @@ pub(super) async fn detail(
     Ok(Json(json!({ "volumes": shown })))
 }
 
-/// The caller's volumes, or with `all_tenants` an administrator's view, narrowed by name and status.
+/// The caller's volumes, or with `all_tenants` an administrator's view; by name and status.
 async fn visible(caller: &Caller, query: &Query) -> Result<Vec<Volume>, Fault> {
     let everybody = query.get("all_tenants").and_then(strict_bool).unwrap_or(false);
     let scope = if everybody { caller.scope() } else { caller.own() };

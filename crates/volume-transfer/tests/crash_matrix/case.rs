@@ -59,6 +59,10 @@ impl Step {
         steps
     }
 
+    fn creates_a_shell(&self) -> bool {
+        self.service == Service::Barbican && self.method == "POST"
+    }
+
     fn rule(&self, action: Action) -> Rule {
         Rule::on(self.service, action).method(&self.method).template(&self.template).nth(self.nth)
     }
@@ -136,7 +140,15 @@ impl Case {
         story.check("after recovery and the users' next calls").await?;
         story.tell_to_the_end(self.operation).await?;
         story.check("at the end of the story").await?;
+        if !self.leaves_a_shell() {
+            story.check_shells()?;
+        }
         story.end().await
+    }
+
+    /// A shell that comes to be after its sweep stays: it is empty, and nothing knows of it.
+    fn leaves_a_shell(&self) -> bool {
+        self.fault == Fault::LandsLate && self.step.creates_a_shell()
     }
 
     /// An error answer, other than 5xx or none, promises that the rows are as before.
