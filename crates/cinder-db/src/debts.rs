@@ -48,7 +48,8 @@ impl Store {
         committed(&mut self.db.read().await?, &select).await
     }
 
-    /// Debts that the service can pay and whose pause is over, the longest due first.
+    /// Debts that the service can pay and whose pause is over, the longest due first. Those of a
+    /// hand-over whose driver is still at it, as far as its lease tells, are left to that driver.
     ///
     /// # Errors
     /// [`DbError`].
@@ -57,6 +58,7 @@ impl Store {
         select
             .and_where(owed_by(&Authority::Service))
             .and_where(Expr::col("due_at_ms").lte(dialect::now_ms()))
+            .and_where(Expr::col("hand_over_id").in_subquery(journal::at_work()).not())
             .order_by("due_at_ms", Order::Asc)
             .limit(limit);
         committed(&mut self.db.read().await?, &select).await

@@ -104,6 +104,15 @@ pub(crate) async fn expired(txn: &mut Txn, limit: u64) -> Result<Vec<HandOverId>
     txn.all(&select).await?.iter().map(|row| row.text("id").map(HandOverId::new)).collect()
 }
 
+/// The ids of hand-overs, live or ended, whose drivers have not lost their lease.
+pub(crate) fn at_work() -> SelectStatement {
+    Query::select()
+        .column("id")
+        .from(HAND_OVERS)
+        .and_where(Expr::col("lease_expires_at_ms").gt(dialect::now_ms()))
+        .take()
+}
+
 /// Opens a claim. [`DbError::Duplicate`] when somebody else has one on the volume.
 pub(crate) async fn open(
     txn: &mut Txn,

@@ -103,7 +103,7 @@ async fn validate(api: &Api, headers: &HeaderMap) -> Result<Context, Response> {
     let context = Context::new(identity, token);
     context.record(&Span::current());
     if let Some(caller) = context.caller() {
-        api.engine.pay_debts_of(caller);
+        api.engine.pay_debts_of(caller).await;
     }
     Ok(context)
 }

@@ -27,21 +27,23 @@ impl Payments {
 }
 
 impl Engine {
-    /// Pays what the caller's project owes, in the background. One round at a time per project.
-    pub fn pay_debts_of(&self, caller: Caller) {
+    /// Pays what the caller's project owes at this moment, in the background. One round at a time
+    /// per project. Only the look-up is waited for, so that the round does not meet the debts that
+    /// the caller's own request is about to make.
+    pub async fn pay_debts_of(&self, caller: Caller) {
         if self.0.stopping.is_cancelled() || !self.paying().insert(caller.project.clone()) {
             return;
         }
+        let authority = Authority::Project(caller.project.clone());
+        let debts = self.0.store.debts_of(&authority, self.0.options.debts_per_pass).await;
+        let debts = debts.unwrap_or_else(|error| {
+            tracing::warn!(project = %caller.project, %error, "debts could not be looked up");
+            Vec::new()
+        });
         let engine = self.clone();
         self.0.tasks.spawn(async move {
-            let authority = Authority::Project(caller.project.clone());
-            let debts = engine.0.store.debts_of(&authority, engine.0.options.debts_per_pass).await;
-            let outcome = match debts {
-                Ok(debts) => engine.pay(&debts, Some(&caller)).await.map(|_payments| ()),
-                Err(error) => Err(error),
-            };
-            if let Err(error) = outcome {
-                tracing::warn!(project = %caller.project, %error, "debts could not be looked up");
+            if let Err(error) = engine.pay(&debts, Some(&caller)).await {
+                tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
             engine.paying().remove(&caller.project);
         });

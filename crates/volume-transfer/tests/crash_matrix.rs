@@ -17,10 +17,14 @@ use crash_matrix::case::{Case, Fault, Step};
 use crash_matrix::story::{Keys, Story};
 use futures::StreamExt as _;
 use std::path::PathBuf;
+use std::time::Duration;
 use transfer_core::Operation;
 
 /// Stages at work at the same time: they mostly wait for leases.
 const LANES: usize = 12;
+
+/// How long one case may take; a case that hangs is a case that ended badly.
+const PATIENCE: Duration = Duration::from_secs(90);
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"))
@@ -51,7 +55,10 @@ async fn run_matrix(keys: Keys) {
     let total = cases.len();
     let outcomes: Vec<(Case, Result<(), String>)> = futures::stream::iter(cases)
         .map(|case| async move {
-            let outcome = case.play(binary()).await.map_err(|error| format!("{error:#}"));
+            let outcome = match tokio::time::timeout(PATIENCE, case.play(binary())).await {
+                Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
+                Err(_) => Err("the step was never reached, or nothing moves any more".to_owned()),
+            };
             (case, outcome)
         })
         .buffer_unordered(LANES)

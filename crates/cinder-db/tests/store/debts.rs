@@ -1,5 +1,8 @@
 //! Debts stay until they are paid, and what is named is never garbage.
 
+use cinder_db::InitiateClaim;
+use std::time::Duration;
+
 use crate::fixture::{Fixture, accept, copied, given_up, initiate};
 use transfer_core::{Authority, Debt, Garbage, Refusal, SecretId, Settlement};
 
@@ -115,4 +118,18 @@ async fn a_secret_is_named_as_long_as_a_row_or_a_live_hand_over_names_it() {
     assert!(named("k+").await, "by the snapshot");
     fixture.sql("UPDATE snapshots SET deleted = 1").await;
     assert!(!named("k+").await);
+}
+
+#[tokio::test]
+async fn a_debt_is_left_to_its_driver_while_the_lease_lasts() {
+    for (lease, due) in [(Duration::from_secs(60), 0), (Duration::ZERO, 1)] {
+        let fixture = Fixture::new().await;
+        fixture.volume("v", "x", Some("key")).await;
+        let claim = InitiateClaim { lease, ..initiate("h", "v", "x") };
+        fixture.store.claim_initiate(&claim).await.expect("claimed");
+        let owed = debt(Authority::Service, "k");
+        fixture.store.owe(&[owed]).await.expect("recorded");
+        let found = fixture.store.due_service_debts(10).await.expect("looked up");
+        assert_eq!(found.len(), due, "{lease:?}");
+    }
 }
