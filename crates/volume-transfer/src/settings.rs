@@ -27,7 +27,7 @@ pub struct Settings {
     #[arg(long, env = "VOLUME_TRANSFER_CREATE_TABLES")]
     #[serde(default)]
     pub create_tables: bool,
-    /// Keystone, such as https://keystone.example:5000/v3
+    /// Keystone, with or without /v3
     #[arg(long, env = "OS_AUTH_URL", value_name = "URL")]
     pub auth_url: Option<Url>,
     /// The service's user [default: cinder]

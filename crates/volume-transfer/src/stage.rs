@@ -40,7 +40,6 @@ pub struct Stage {
     servers: Running,
     volumes: CancellationToken,
     urls: Ready,
-    http: reqwest::Client,
     history: Mutex<History>,
 }
 
@@ -81,7 +80,6 @@ impl Stage {
                 key_manager: urls.key_manager,
                 block_storage: urls.block_storage,
             },
-            http: client()?,
             simulator,
             store,
             binary,
@@ -116,7 +114,7 @@ impl Stage {
     /// # Errors
     /// When Keystone does not issue a token.
     pub async fn log_in(&self, user: &str, project: &str) -> anyhow::Result<User> {
-        User::log_in(self.http.clone(), &self.urls, user, PASSWORD, project).await
+        User::log_in(&self.urls, user, PASSWORD, project).await
     }
 
     /// Rows and secrets as they stand.
@@ -207,17 +205,4 @@ impl Stage {
 
 fn claims_have_ended(world: &World) -> bool {
     world.hand_overs.iter().all(transfer_core::HandOver::has_ended)
-}
-
-fn client() -> anyhow::Result<reqwest::Client> {
-    let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
-        rustls::crypto::ring::default_provider(),
-    ))
-    .with_safe_default_protocol_versions()?
-    .with_root_certificates(rustls::RootCertStore::empty())
-    .with_no_client_auth();
-    Ok(reqwest::Client::builder()
-        .tls_backend_preconfigured(tls)
-        .timeout(std::time::Duration::from_secs(60))
-        .build()?)
 }

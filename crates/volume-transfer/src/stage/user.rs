@@ -66,8 +66,11 @@ impl Reply {
 }
 
 impl User {
-    pub(super) async fn log_in(
-        http: reqwest::Client,
+    /// Logs in with a password, in the domain Default.
+    ///
+    /// # Errors
+    /// When Keystone issues no token.
+    pub async fn log_in(
         urls: &Ready,
         name: &str,
         password: &str,
@@ -80,6 +83,7 @@ impl User {
             }}},
             "scope": {"project": {"name": project, "domain": domain}},
         }});
+        let http = client()?;
         let reply = http
             .post(format!("{}/v3/auth/tokens", urls.identity))
             .header("content-type", "application/json")
@@ -277,4 +281,17 @@ impl User {
         let digest = Sha256::digest(&reply.bytes().await?);
         Ok(Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect()))
     }
+}
+
+fn client() -> anyhow::Result<reqwest::Client> {
+    let tls = rustls::ClientConfig::builder_with_provider(std::sync::Arc::new(
+        rustls::crypto::ring::default_provider(),
+    ))
+    .with_safe_default_protocol_versions()?
+    .with_root_certificates(rustls::RootCertStore::empty())
+    .with_no_client_auth();
+    Ok(reqwest::Client::builder()
+        .tls_backend_preconfigured(tls)
+        .timeout(std::time::Duration::from_secs(60))
+        .build()?)
 }

@@ -1,0 +1,198 @@
+//! The command line: exit codes, words for what is wrong, files that are written, and state that
+//! survives a restart.
+
+use serde_json::Value;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+use volume_transfer::ready::Ready;
+use volume_transfer::stage::User;
+
+fn program() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_volume-transfer"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("OS_") || name.starts_with("VOLUME_TRANSFER_") {
+            command.env_remove(name);
+        }
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    program().args(arguments).output().expect("the program starts")
+}
+
+#[test]
+fn every_command_has_help_with_examples() {
+    for command in [&[][..], &["demo"], &["serve"], &["simulate"], &["recover"]] {
+        let output = run(&[command, &["--help"]].concat());
+        assert!(output.status.success(), "{command:?}");
+        let text = String::from_utf8(output.stdout).expect("text");
+        assert!(text.contains("Examples:"), "{command:?}: {text}");
+        assert!(!text.contains('\u{1b}'), "{command:?}: colour although this is no terminal");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wrong = folder.path().join("wrong.toml");
+    std::fs::write(&wrong, "databse = \"sqlite:///x\"\n").expect("written");
+    let wrong = wrong.to_str().expect("a path");
+    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let on = ["serve", "--create-tables", "--database", &database];
+    let cases: &[(&[&str], &str)] = &[
+        (&["serve"], "--database sqlite://"),
+        (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
+        (&on, "--auth-url"),
+        (&["serve", "--config", "/nonexistent.toml"], "/nonexistent.toml cannot be read"),
+        (&["serve", "--config", wrong], "databse"),
+        (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
+        (&["simulate", "--port-base", "65534"], "no room for 3 ports"),
+        (&["recover"], "--database"),
+        (&["nonsense"], "unrecognized subcommand"),
+    ];
+    for (arguments, words) in cases {
+        let output = run(arguments);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {text}");
+        assert!(text.contains(words), "{arguments:?}: {text}");
+    }
+    let auth = ["--auth-url", "http://127.0.0.1:1/v3"];
+    let output = run(&[&on[..], &auth].concat());
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("VOLUME_TRANSFER_PASSWORD"), "{text}");
+}
+
+#[test]
+fn contradicting_settings_are_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    for (flags, words) in [
+        (&["--lease-ms", "1000"][..], "raise the lease"),
+        (&["--insecure", "--cacert", "/x.pem"], "contradict"),
+    ] {
+        let output = program()
+            .args(["serve", "--create-tables", "--database", &database])
+            .args(["--auth-url", "http://127.0.0.1:1/v3"])
+            .args(["--key-manager-url", "http://127.0.0.1:1"])
+            .args(flags)
+            .env("VOLUME_TRANSFER_PASSWORD", "secret")
+            .output()
+            .expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains(words), "{text}");
+        assert!(!text.contains("secret"), "{text}");
+    }
+}
+
+struct Stack(Child);
+
+impl Stack {
+    fn start(folder: &Path, arguments: &[&str]) -> (Self, Ready) {
+        let ready = folder.join("ready.json");
+        drop(std::fs::remove_file(&ready));
+        let child = program()
+            .args(arguments)
+            .args(["--ephemeral", "--ready-file"])
+            .arg(&ready)
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the program starts");
+        let stack = Self(child);
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while !ready.exists() {
+            assert!(Instant::now() < deadline, "no ready file");
+            std::thread::yield_now();
+        }
+        let text = std::fs::read_to_string(&ready).expect("the ready file appears whole");
+        (stack, serde_json::from_str(&text).expect("URLs"))
+    }
+
+    fn stop(mut self) {
+        let sent = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill");
+        assert!(sent.success());
+        assert_eq!(self.0.wait().expect("an exit status").code(), Some(0));
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+#[tokio::test]
+async fn a_stack_tells_where_it_is_and_keeps_its_state() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let state = folder.path().join("state");
+    let clouds = folder.path().join("clouds.yaml");
+    let arguments = [
+        "serve",
+        "--dev",
+        "--state-dir",
+        state.to_str().expect("a path"),
+        "--clouds",
+        clouds.to_str().expect("a path"),
+        "--password",
+        "other",
+    ];
+    let (stack, urls) = Stack::start(folder.path(), &arguments);
+    let text = std::fs::read_to_string(&clouds).expect("clouds.yaml");
+    let document: Value = serde_yaml_ng::from_str(&text).expect("YAML");
+    for cloud in ["admin", "donor", "recipient", "third", "service"] {
+        let auth = &document["clouds"][cloud]["auth"];
+        assert_eq!(auth["password"], "other", "{cloud}");
+        assert_eq!(auth["auth_url"], format!("{}/v3", urls.identity), "{cloud}");
+    }
+    let admin = User::log_in(&urls, "admin", "other", "admin").await.expect("a token");
+    admin.create_encrypted_type("luks").await.expect("a type");
+    let x = User::log_in(&urls, "x", "other", "donor").await.expect("a token");
+    let volume = x.create_volume("kept", Some("luks")).await.expect("a volume");
+    let (key, bytes) = key_of(&x, &volume).await;
+    stack.stop();
+
+    let (stack, urls) = Stack::start(folder.path(), &arguments);
+    let x = User::log_in(&urls, "x", "other", "donor").await.expect("a token");
+    assert_eq!(key_of(&x, &volume).await, (key, bytes));
+    stack.stop();
+}
+
+/// The id of a volume's key and the digest of its bytes, as its owner sees them.
+async fn key_of(user: &User, volume: &str) -> (String, String) {
+    let path = format!("/volumes/{volume}");
+    let shown = user.block_storage(reqwest::Method::GET, &path, None).await.expect("a reply");
+    let key = shown.text("/volume/encryption_key_id").expect("a key");
+    let bytes = user.read_key(&key).await.expect("a reply").expect("the key's bytes");
+    (key, bytes)
+}
+
+#[test]
+fn the_simulator_alone_answers_and_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (stack, urls) = Stack::start(folder.path(), &["simulate"]);
+    let address = urls.identity.trim_start_matches("http://").to_owned();
+    std::net::TcpStream::connect(address).expect("Keystone listens");
+    stack.stop();
+}
+
+#[test]
+fn recovery_of_a_clean_database_reports_nothing_to_do() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let output = program()
+        .args(["recover", "--json", "--create-tables", "--database", &database])
+        .args(["--auth-url", "http://127.0.0.1:1/v3"])
+        .args(["--key-manager-url", "http://127.0.0.1:1"])
+        .env("VOLUME_TRANSFER_PASSWORD", "secret")
+        .output()
+        .expect("the program starts");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["taken_over"], 0);
+    assert_eq!(report["under_way"], 0);
+}
