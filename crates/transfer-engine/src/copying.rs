@@ -3,7 +3,7 @@
 //! Key bytes live here between the read and the fill, in [`KeyBytes`], for one hand-over only.
 
 use crate::{Caller, Engine};
-use barbican_client::{ContentType, FillFailure, KeyBytes, Metadata};
+use barbican_client::{ContentType, FillFailure, KeyBytes, Metadata, SecretType};
 use cinder_db::Committed;
 use openstack_http::{Failure, Token, Unknown};
 use std::collections::BTreeMap;
@@ -140,12 +140,7 @@ impl<'a> Copying<'a> {
             return Ok(());
         }
         // An earlier PUT landed although its reply was lost, or so it seems: look.
-        let there = self
-            .engine
-            .with_authority(receiver, Some(self.caller), move |token| async move {
-                barbican.payload(&token, shell).await
-            })
-            .await?;
+        let there = self.read_bytes(shell, receiver).await?;
         if there.ct_eq(&payload.bytes) {
             Ok(())
         } else {
@@ -181,15 +176,32 @@ impl<'a> Copying<'a> {
                 message: format!("secret {secret} has no payload"),
             }));
         };
-        let barbican = &self.engine.0.barbican;
-        let bytes = self
-            .engine
-            .with_authority(giver, Some(self.caller), move |token| async move {
-                barbican.payload(&token, secret).await
-            })
-            .await?;
+        let mut bytes = self.read_bytes(secret, giver).await?;
+        // Nothing vouches for a payload. One whose length contradicts the metadata may have been
+        // mangled on its way, or the metadata may have been wrong from the start: it is believed
+        // when it comes twice.
+        if contradicts(&bytes, metadata) {
+            let again = self.read_bytes(secret, giver).await?;
+            if contradicts(&again, metadata) && !again.ct_eq(&bytes) {
+                return Err(Failure::unreadable("a payload that comes out differently each time"));
+            }
+            bytes = again;
+        }
         self.keep(secret, Payload { content_type, bytes });
         Ok(())
+    }
+
+    async fn read_bytes(
+        &self,
+        secret: &SecretId,
+        authority: &Authority,
+    ) -> Result<KeyBytes, Failure> {
+        let barbican = &self.engine.0.barbican;
+        self.engine
+            .with_authority(authority, Some(self.caller), move |token| async move {
+                barbican.payload(&token, secret).await
+            })
+            .await
     }
 
     fn holds(&self, secret: &SecretId) -> bool {
@@ -207,6 +219,15 @@ impl<'a> Copying<'a> {
     fn payloads(&self) -> std::sync::MutexGuard<'_, BTreeMap<SecretId, Payload>> {
         self.read.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
+}
+
+/// Whether the length of a symmetric key is not the one that its metadata states.
+fn contradicts(bytes: &KeyBytes, metadata: &Metadata) -> bool {
+    let attributes = &metadata.attributes;
+    attributes.secret_type == SecretType::Symmetric
+        && attributes.bit_length.is_some_and(|bits| {
+            u64::try_from(bytes.expose().len()).is_ok_and(|length| length * 8 != u64::from(bits))
+        })
 }
 
 impl Engine {

@@ -1,0 +1,124 @@
+//! How an operation runs when nothing fails: order, overlap, and what goes on without its caller.
+
+use crate::bench::{Bench, options};
+use simulator::Service;
+use simulator::faults::Action;
+use std::time::Duration;
+use transfer_core::invariants::OfferFate;
+use transfer_engine::TransferError;
+
+const SECRET: &str = "/v1/secrets/{id}";
+const PAYLOAD: &str = "/v1/secrets/{id}/payload";
+const SECRETS: &str = "/v1/secrets";
+
+#[tokio::test]
+async fn the_key_goes_to_the_service_and_then_to_whoever_ends_the_offer() {
+    for accepts in [true, false] {
+        let bench = Bench::new().await;
+        let offered = bench.initiate().await.unwrap();
+        if accepts {
+            bench.accept(&offered).await.unwrap();
+        } else {
+            bench.cancel(&offered.transfer).await.unwrap();
+        }
+        let world = bench.at_rest().await;
+        let owner = if accepts { &bench.y.project } else { &bench.x.project };
+        assert_eq!(world.volumes[0].row.project, *owner);
+        assert_eq!(world.secrets.len(), 1, "one key, and no copy of it");
+        assert_eq!(world.debts, []);
+        let fate = if accepts {
+            OfferFate::Accepted(bench.y.project.clone())
+        } else {
+            OfferFate::Cancelled
+        };
+        assert_eq!(world.offers[0].fate, fate);
+    }
+}
+
+#[tokio::test]
+async fn a_plain_volume_takes_the_same_path_without_the_key_manager() {
+    let bench = Bench::with(options(), false).await;
+    let offered = bench.initiate().await.unwrap();
+    bench.accept(&offered).await.unwrap();
+    let world = bench.at_rest().await;
+    assert_eq!(world.volumes[0].row.project, bench.y.project);
+    assert_eq!(bench.simulator.count(|event| event.service == Service::Barbican), 0);
+}
+
+#[tokio::test]
+async fn the_old_key_is_read_while_its_shell_is_created() {
+    let bench = Bench::new().await;
+    let read = bench.fail(Action::HoldBefore, "GET", PAYLOAD);
+    let create = bench.fail(Action::HoldBefore, "POST", SECRETS);
+    let both = async {
+        tokio::join!(read.reached(), create.reached());
+        read.release();
+        create.release();
+    };
+    let (offered, ()) = tokio::join!(bench.initiate(), both);
+    offered.unwrap();
+    bench.at_rest().await;
+}
+
+#[tokio::test]
+async fn the_old_secret_is_deleted_off_the_callers_path() {
+    let bench = Bench::new().await;
+    let delete = bench.fail(Action::HoldBefore, "DELETE", SECRET);
+    bench.initiate().await.unwrap();
+    delete.reached().await;
+    assert_eq!(bench.world().await.debts.len(), 1, "the caller has its answer, the debt stands");
+    delete.release();
+    assert_eq!(bench.at_rest().await.debts, []);
+}
+
+#[tokio::test]
+async fn an_operation_goes_on_when_its_caller_is_gone() {
+    let bench = Bench::new().await;
+    let fill = bench.fail(Action::HoldBefore, "PUT", SECRET);
+    tokio::select! {
+        _ = bench.initiate() => panic!("it is held"),
+        () = fill.reached() => {}
+    }
+    fill.release();
+    let world = bench.at_rest().await;
+    assert_eq!(world.offers.len(), 1, "the offer stands although nobody waited for it");
+}
+
+#[tokio::test]
+async fn a_shutdown_finishes_what_is_in_progress_and_begins_nothing() {
+    let bench = Bench::new().await;
+    let fill = bench.fail(Action::HoldBefore, "PUT", SECRET);
+    let stop = async {
+        fill.reached().await;
+        let stopping = bench.engine.shut_down(Duration::from_secs(30));
+        let release = async {
+            let refused = bench.cancel(&"t".into()).await;
+            assert!(matches!(refused, Err(TransferError::ShuttingDown)), "{refused:?}");
+            fill.release();
+        };
+        let (stopped, ()) = tokio::join!(stopping, release);
+        assert!(stopped);
+    };
+    let (offered, ()) = tokio::join!(bench.initiate(), stop);
+    offered.unwrap();
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_an_unknown_outcome() {
+    let patient = transfer_engine::Options {
+        pause: Duration::from_secs(3600),
+        patience: Duration::from_secs(7200),
+        ..options()
+    };
+    let bench = Bench::with(patient, true).await;
+    let before = bench.world().await;
+    let lost = bench.fail(Action::DropBefore, "PUT", SECRET);
+    let stop = async {
+        lost.reached().await;
+        assert!(bench.engine.shut_down(Duration::from_secs(30)).await);
+    };
+    let (offered, ()) = tokio::join!(bench.initiate(), stop);
+    assert!(matches!(offered, Err(TransferError::Unavailable { .. })), "{offered:?}");
+    let after = bench.world().await;
+    assert_eq!(after.volumes, before.volumes);
+}

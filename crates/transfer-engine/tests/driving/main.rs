@@ -1,0 +1,6 @@
+//! The engine on SQLite over the simulator, in one process and without sockets.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod bench;
+mod faults;
+mod flow;
