@@ -27,6 +27,7 @@ pub(crate) enum Fault {
     Refused,
     Failed,
     ReplyLost,
+    ReplyGarbled,
     LandsLate,
 }
 
@@ -75,12 +76,13 @@ impl fmt::Display for Step {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::KilledBefore,
         Self::KilledAfter,
         Self::Refused,
         Self::Failed,
         Self::ReplyLost,
+        Self::ReplyGarbled,
         Self::LandsLate,
     ];
 
@@ -91,6 +93,7 @@ impl Fault {
             Self::Refused => Action::Answer { status: 403, retry_after: None },
             Self::Failed => Action::Answer { status: 503, retry_after: None },
             Self::ReplyLost => Action::DropAfter,
+            Self::ReplyGarbled => Action::Garbage,
             Self::LandsLate => Action::Late(simulator::faults::Early::Drop),
         }
     }
