@@ -66,35 +66,33 @@ async fn bind(port: u16) -> anyhow::Result<TcpListener> {
 struct Simulated {
     simulator: Simulator,
     servers: simulator::server::Running,
-    block_storage: TcpListener,
     urls: Ready,
 }
 
-async fn simulate(options: &StackOptions) -> anyhow::Result<Simulated> {
-    let [identity, key_manager, block_storage] = options.ports()?;
+/// Starts both, with a catalogue that says the block storage is at `block_storage`.
+fn simulate(
+    options: &StackOptions,
+    [identity, key_manager]: [TcpListener; 2],
+    block_storage: SocketAddr,
+) -> anyhow::Result<Simulated> {
     if let Some(folder) = &options.state_dir {
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
     }
-    let block_storage = bind(block_storage).await?;
     let simulator = Simulator::new(Config {
         seed: options.seed,
-        urls: Urls {
-            block_storage: format!("http://{}", block_storage.local_addr()?),
-            ..Urls::default()
-        },
+        urls: Urls { block_storage: format!("http://{block_storage}"), ..Urls::default() },
         state_file: options.state_dir.as_ref().map(|folder| folder.join("simulator.json")),
         ..Config::new(options.password.as_str())
     })?;
-    let (keystone, barbican) = (bind(identity).await?, bind(key_manager).await?);
-    let servers = simulator::server::Running::start(&simulator, keystone, barbican)?;
+    let servers = simulator::server::Running::start(&simulator, identity, key_manager)?;
     let urls = simulator.urls();
     let urls = Ready {
         identity: urls.identity,
         key_manager: urls.key_manager,
         block_storage: urls.block_storage,
     };
-    Ok(Simulated { simulator, servers, block_storage, urls })
+    Ok(Simulated { simulator, servers, urls })
 }
 
 /// Within one router a broken connection can only be told.
@@ -123,7 +121,10 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(&Ready),
 ) -> anyhow::Result<()> {
-    let simulated = simulate(options).await?;
+    let [identity, key_manager, block_storage] = options.ports()?;
+    let listener = bind(block_storage).await?;
+    let both = [bind(identity).await?, bind(key_manager).await?];
+    let simulated = simulate(options, both, listener.local_addr()?)?;
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder: &Path = options.state_dir.as_deref().unwrap_or(scratch.path());
     let password_file = scratch.path().join("password");
@@ -143,7 +144,7 @@ pub async fn run(
     service.engine.start_recovery();
     announce(options, &simulated)?;
     ready(&simulated.urls);
-    serve_until(simulated.block_storage, router, stop, settings.grace()).await?;
+    serve_until(listener, router, stop, settings.grace()).await?;
     if !service.engine.shut_down(settings.grace()).await {
         tracing::warn!("operations still in progress; recovery takes over when their leases end");
     }
@@ -160,7 +161,11 @@ pub async fn run_simulator(
     stop: CancellationToken,
     ready: impl FnOnce(&Ready),
 ) -> anyhow::Result<()> {
-    let simulated = simulate(options).await?;
+    let [identity, key_manager, block_storage] = options.ports()?;
+    let both = [bind(identity).await?, bind(key_manager).await?];
+    // The catalogue names the port; whoever runs a block storage there may have it.
+    let block_storage = SocketAddr::from(([127, 0, 0, 1], block_storage));
+    let simulated = simulate(options, both, block_storage)?;
     announce(options, &simulated)?;
     ready(&simulated.urls);
     stop.cancelled().await;
