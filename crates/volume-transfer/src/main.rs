@@ -64,7 +64,9 @@ Exits with 0 only if every invariant held after every scene.")]
   VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database sqlite:///var/lib/cinder.sqlite \\
       --auth-url http://127.0.0.1:5000/v3 --username cinder --project-name service
 
-Every setting can also stand in a file, by the same name: --config serve.toml.")]
+The settings can also stand in a file, with underscores: auth_url = \"…\" (--config serve.toml).
+VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, unless a file does.
+--state-dir, --clouds, --port-base, --ephemeral, --password and --seed are for --dev.")]
     Serve {
         /// Run Keystone, Barbican and a small block storage, too, for development
         #[arg(long)]

@@ -6,7 +6,7 @@ use crate::settings::Settings;
 use anyhow::Context as _;
 use axum::Router;
 use barbican_client::Barbican;
-use cinder_db::{QuotaLimits, Store, StoreConfig};
+use cinder_db::{QuotaLimits, Scope, Store, StoreConfig};
 use keystone_client::{CacheLimits, Clock, Keystone, ServiceSession, Validator};
 use openstack_http::{Exchange, Wire};
 use std::path::Path;
@@ -15,6 +15,7 @@ use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use transfer_api::{Api, ApiConfig};
+use transfer_core::VolumeId;
 use transfer_engine::Engine;
 use url::Url;
 
@@ -84,14 +85,21 @@ impl Service {
 /// When the database cannot be opened, or holds no Cinder and was not to be given one.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Store> {
     let url = settings.database()?;
-    let config = StoreConfig {
-        url: url.to_owned(),
-        max_connections: settings.database_connections.unwrap_or(8),
-    };
+    let max_connections = settings.database_connections.unwrap_or(8);
+    anyhow::ensure!(
+        max_connections > 0,
+        "--database-connections 0 reaches no database: say 1 or more"
+    );
+    let config = StoreConfig { url: url.to_owned(), max_connections };
     let store = Store::connect(&config).await.context("the database cannot be opened")?;
     if settings.create_tables {
         store.create_cinder_tables().await.context("Cinder's tables could not be made")?;
     }
+    // Before anything is made: a wrong path to some other file must not look like a database.
+    store.volume(&Scope::All, &VolumeId::new("")).await.context(
+        "this is not Cinder's database: it has no readable table of volumes; \
+         for development, --create-tables makes Cinder's tables",
+    )?;
     store.migrate().await.context(
         "the service's own tables could not be made; is this Cinder's database, and may this \
          account create tables in it?",

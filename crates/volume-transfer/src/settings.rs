@@ -220,6 +220,9 @@ impl Settings {
             recovery_period: ms(self.recovery_period_ms, 5_000),
             ..transfer_engine::Options::default()
         };
+        if options.recovery_period.is_zero() {
+            bail!("--recovery-period-ms 0 would be no recovery: say at least 1");
+        }
         options.check(self.limits().total)?;
         Ok(options)
     }

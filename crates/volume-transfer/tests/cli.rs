@@ -41,6 +41,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     std::fs::write(&wrong, "databse = \"sqlite:///x\"\n").expect("written");
     let wrong = wrong.to_str().expect("a path");
     let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
     let on = ["serve", "--create-tables", "--database", &database];
     let cases: &[(&[&str], &str)] = &[
         (&["serve"], "--database sqlite://"),
@@ -51,6 +52,8 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
         (&["simulate", "--port-base", "65534"], "no room for 3 ports"),
         (&["recover"], "--database"),
+        (&["serve", "--database", &empty], "not Cinder's database"),
+        (&[&on[..], &["--database-connections", "0"]].concat(), "say 1 or more"),
         (&["nonsense"], "unrecognized subcommand"),
     ];
     for (arguments, words) in cases {
@@ -72,6 +75,7 @@ fn contradicting_settings_are_refused() {
     let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
     for (flags, words) in [
         (&["--lease-ms", "1000"][..], "raise the lease"),
+        (&["--recovery-period-ms", "0"], "no recovery"),
         (&["--insecure", "--cacert", "/x.pem"], "contradict"),
     ] {
         let output = program()
