@@ -249,7 +249,10 @@ impl Engine {
                     Err(failure) if failure.is_refusal(401) => {
                         self.0.service.invalidate(&token);
                         // Still refused: a matter of the deployment, not of this caller's token.
-                        call(self.service_token().await?).await.map_err(not_the_callers)
+                        match call(self.service_token().await?).await {
+                            Err(failure) if failure.is_refusal(401) => Err(not_the_callers()),
+                            outcome => outcome,
+                        }
                     }
                     outcome => outcome,
                 }
@@ -265,20 +268,20 @@ impl Engine {
     }
 
     async fn service_token(&self) -> Result<Token, Failure> {
-        let issued = self.0.service.token().await.map_err(not_the_callers)?;
-        Ok(issued.token.clone())
+        match self.0.service.token().await {
+            Ok(issued) => Ok(issued.token.clone()),
+            Err(Failure::Refused(_)) => Err(not_the_callers()),
+            Err(unknown @ Failure::Unknown(_)) => Err(unknown),
+        }
     }
 }
 
-/// The service's own credentials were refused: for the caller that is an outage, and it must not
-/// read as if the caller's token had been refused.
-fn not_the_callers(failure: Failure) -> Failure {
-    match failure {
-        Failure::Refused(no) if no.status == 401 => Failure::Unknown(Unknown::Status {
-            status: 503,
-            message: "the service's own credentials were refused".to_owned(),
-            retry_after: None,
-        }),
-        failure @ (Failure::Refused(_) | Failure::Unknown(_)) => failure,
-    }
+/// The service's own credentials were refused, with whatever status: for the caller that is an
+/// outage, and it must not read as if the caller's token or its key had been refused.
+fn not_the_callers() -> Failure {
+    Failure::Unknown(Unknown::Status {
+        status: 503,
+        message: "the service's own credentials were refused".to_owned(),
+        retry_after: None,
+    })
 }
