@@ -37,9 +37,13 @@ impl Engine {
             debts = ended.debts.len(),
             "hand-over ended"
         );
+        self.settle_later(ended, caller);
+        outcome
+    }
+
+    fn settle_later(&self, ended: Ended, caller: &Caller) {
         let (engine, caller) = (self.clone(), caller.clone());
         self.0.tasks.spawn(async move { engine.settle_end(ended, &caller).await });
-        outcome
     }
 
     async fn run(
@@ -54,7 +58,7 @@ impl Engine {
         let mut state = claimed;
         loop {
             if !matches!(state.pending(), Pending::Effects(_)) {
-                return self.end(state.into_inner()).await;
+                return self.end(state.into_inner(), caller).await;
             }
             let attempts = join_all(state.effects().iter().map(|e| copying.attempt(e))).await;
             let mut next = state.into_inner();
@@ -67,15 +71,16 @@ impl Engine {
                 }
                 apply(&mut next, event);
             }
-            if let Some(wait) = wait
-                && !self.keeps_trying(wait, deadline).await
-            {
-                apply(&mut next, Event::GaveUp);
-            } else if wait.is_some() {
-                pause *= 2;
-            }
+            // A refusal of one key ends the hand-over, whatever became of the others.
             if !matches!(next.pending(), Pending::Effects(_)) {
-                return self.end(next).await;
+                return self.end(next, caller).await;
+            }
+            if let Some(wait) = wait {
+                if !self.keeps_trying(wait, deadline).await {
+                    apply(&mut next, Event::GaveUp);
+                    return self.end(next, caller).await;
+                }
+                pause *= 2;
             }
             state = self.save(next).await?;
         }
@@ -105,14 +110,17 @@ impl Engine {
     }
 
     /// The hand-over was taken over before its shells were recorded: they become debts here, since
-    /// whoever took over did not know of them.
+    /// whoever took over did not know of them. A shell in doubt may have come to be after it was
+    /// swept.
     async fn owe_unrecorded(&self, lost: &HandOver) {
-        let shells = lost.keys().iter().filter_map(|key| key.shell.clone());
+        let shells = lost.keys().iter().filter_map(|key| key.shell.clone()).map(Garbage::Secret);
+        let in_doubt = lost.shell_in_doubt().then(|| Garbage::Shells { name: lost.shell_name() });
         let debts: Vec<Debt> = shells
-            .map(|shell| Debt {
+            .chain(in_doubt)
+            .map(|garbage| Debt {
                 hand_over: lost.id().clone(),
                 authority: lost.receiver(),
-                garbage: Garbage::Secret(shell),
+                garbage,
             })
             .collect();
         if let Err(error) = self.0.store.owe(&debts).await {
@@ -121,7 +129,7 @@ impl Engine {
     }
 
     /// The commit or the abort; a lost reply is read back.
-    async fn end(&self, next: HandOver) -> Result<Ended, TransferError> {
+    async fn end(&self, next: HandOver, caller: &Caller) -> Result<Ended, TransferError> {
         let commits = next.pending() == Pending::Commit;
         let attempt = if commits {
             self.0.store.commit(next.clone()).await
@@ -137,17 +145,20 @@ impl Engine {
             Err(EndError::ConflictingRows) => {
                 let mut back = next;
                 apply(&mut back, Event::GaveUp);
-                self.abort_after(back).await?;
+                if let Some(ended) = self.abort_after(back).await? {
+                    self.settle_later(ended, caller);
+                }
                 Err(TransferError::Conflict)
             }
-            Err(EndError::Unknown(error)) if commits => self.read_back(next, error).await,
+            Err(EndError::Unknown(error)) if commits => self.read_back(next, error, caller).await,
             Err(EndError::Unknown(error) | EndError::Db(error)) => Err(error.into()),
         }
     }
 
-    async fn abort_after(&self, back: HandOver) -> Result<(), TransferError> {
+    async fn abort_after(&self, back: HandOver) -> Result<Option<Ended>, TransferError> {
         match self.0.store.abort(back).await {
-            Ok(_) | Err(EndError::Fenced) => Ok(()),
+            Ok(ended) => Ok(Some(ended)),
+            Err(EndError::Fenced) => Ok(None),
             Err(EndError::ConflictingRows) => Err(TransferError::Conflict),
             Err(EndError::Unknown(error) | EndError::Db(error)) => Err(error.into()),
         }
@@ -157,6 +168,7 @@ impl Engine {
         &self,
         tried: HandOver,
         error: cinder_db::DbError,
+        caller: &Caller,
     ) -> Result<Ended, TransferError> {
         tracing::error!(hand_over = %tried.id(), %error, "the commit's reply was lost");
         for attempt in 0..READ_BACKS {
@@ -173,7 +185,8 @@ impl Engine {
             // exactly one of the two happens.
             let mut back = tried.clone();
             apply(&mut back, Event::GaveUp);
-            if self.0.store.abort(back).await.is_ok() {
+            if let Ok(ended) = self.0.store.abort(back).await {
+                self.settle_later(ended, caller);
                 return Err(TransferError::Database(error));
             }
         }
