@@ -10,19 +10,32 @@ use keystone_client::{
 use openstack_http::{Exchange, InProcess, Limits, Password, Token};
 use simulator::faults::{Action, FaultyService, Rule};
 use simulator::{Config, Service, Simulator};
+use sqlx::Connection as _;
 use std::sync::Arc;
 use std::time::Duration;
 use time::OffsetDateTime;
+use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use transfer_core::invariants::check_at_rest;
 use transfer_core::{History, ProjectId, SecretId, TransferId, UserId, VolumeId, World};
 use transfer_engine::{Caller, Engine, Offer, Offered, Options, TransferError};
 
-const PASSWORD: &str = "secret";
-const KEY: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const PASSWORD: &str = "correct horse";
+/// Three keys of 256 bits in base64.
+pub(crate) const KEYS: [&str; 3] = [
+    "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+    "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=",
+    "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8=",
+];
+/// How long a test may wait for what has to come about: no test gets near it.
+pub(crate) const SOON: Duration = Duration::from_secs(30);
+
+/// Made once, for making it is most of what a test takes.
+static EMPTY: OnceCell<Vec<u8>> = OnceCell::const_new();
 
 pub(crate) struct Bench {
     _folder: tempfile::TempDir,
+    url: String,
     pub(crate) simulator: Simulator,
     pub(crate) store: Store,
     pub(crate) engine: Engine,
@@ -44,31 +57,38 @@ impl Bench {
     }
 
     pub(crate) async fn with(options: Options, encrypted: bool) -> Self {
-        Self::set_up(options, encrypted.then_some(KEY)).await
+        Self::set_up(options, &KEYS[..usize::from(encrypted)]).await
+    }
+
+    /// As [`Bench::new`], with a key of its own for the volume and for each snapshot.
+    pub(crate) async fn with_three_keys(options: Options) -> Self {
+        Self::set_up(options, &KEYS).await
     }
 
     /// As [`Bench::new`], with these bytes, in base64, for a key that says it has 256 bits.
     pub(crate) async fn with_key_of(options: Options, payload: &str) -> Self {
-        Self::set_up(options, Some(payload)).await
+        Self::set_up(options, &[payload]).await
     }
 
-    async fn set_up(options: Options, payload: Option<&str>) -> Self {
+    /// The first key is the volume's, the others replace it in the snapshots.
+    async fn set_up(options: Options, payloads: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}?mode=rwc", folder.path().join("cinder.sqlite").display());
-        let store = Store::connect(&StoreConfig { url, max_connections: 4 }).await.unwrap();
-        store.create_cinder_tables().await.unwrap();
-        store.migrate().await.unwrap();
+        let file = folder.path().join("cinder.sqlite");
+        std::fs::write(&file, EMPTY.get_or_init(empty_database).await).unwrap();
+        let url = format!("sqlite://{}", file.display());
+        let store = connect(&url).await;
         let simulator = Simulator::new(Config::new(PASSWORD)).unwrap();
         let engine = engine(&simulator, &store, options);
         let x = caller(&simulator, "x", "donor").await;
         let y = caller(&simulator, "y", "recipient").await;
-        let key = match payload {
-            Some(payload) => Some(store_key(&simulator, &x, payload).await),
-            None => None,
-        };
-        let volume = make_volume(&store, &x, key).await;
+        let mut keys = Vec::new();
+        for payload in payloads {
+            keys.push(store_key(&simulator, &x, payload).await);
+        }
+        let volume = make_volume(&store, &x, keys.first().cloned()).await;
         let mut bench = Self {
             _folder: folder,
+            url,
             simulator,
             store,
             engine,
@@ -77,6 +97,12 @@ impl Bench {
             volume,
             history: History::default(),
         };
+        for (number, key) in keys.iter().enumerate().skip(1) {
+            let id = snapshot_id(number);
+            bench
+                .sql(&format!("UPDATE snapshots SET encryption_key_id = '{key}' WHERE id = '{id}'"))
+                .await;
+        }
         let world = bench.world().await;
         bench.history.observe(&world);
         bench.history.showed_auth_key(&world, &bench.volume, &bench.y.project);
@@ -85,6 +111,35 @@ impl Bench {
 
     pub(crate) fn another_engine(&self, options: Options) -> Engine {
         engine(&self.simulator, &self.store, options)
+    }
+
+    /// The database as another process opens it.
+    pub(crate) async fn another_store(&self) -> Store {
+        connect(&self.url).await
+    }
+
+    /// What somebody else writes into the database.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let mut connection = sqlx::SqliteConnection::connect(&self.url).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    /// Everybody with debts comes back with a fresh token, no service fails, and time has passed.
+    pub(crate) async fn everybody_pays(&self) {
+        self.simulator.faults().clear();
+        self.everybody_pays_what_can_be_paid().await;
+    }
+
+    /// As [`Bench::everybody_pays`], while the faults stay.
+    pub(crate) async fn everybody_pays_what_can_be_paid(&self) {
+        self.sql("UPDATE volume_transfer_debts SET due_at_ms = 0").await;
+        let engine = self.another_engine(options());
+        engine.recover().await.unwrap();
+        for (user, project) in [("x", "donor"), ("y", "recipient")] {
+            engine.pay_debts_of(caller(&self.simulator, user, project).await).await;
+        }
+        assert!(engine.shut_down(SOON).await);
     }
 
     pub(crate) fn offer_of(&self) -> Offer {
@@ -116,19 +171,10 @@ impl Bench {
 
     /// Stops the engine, which finishes its background work; then everything has to be in order.
     pub(crate) async fn at_rest(&self) -> World {
-        assert!(self.engine.shut_down(Duration::from_secs(30)).await);
+        assert!(self.engine.shut_down(SOON).await);
         let world = self.world().await;
         assert_eq!(check_at_rest(&world, &self.history), []);
         world
-    }
-
-    /// As [`Bench::at_rest`], with nothing left behind and the volume as X had it.
-    pub(crate) async fn nothing_happened(&self, before: &World) {
-        let after = self.at_rest().await;
-        assert_eq!(after.volumes, before.volumes);
-        assert_eq!(after.offers, before.offers);
-        assert_eq!(after.secrets, before.secrets);
-        assert_eq!(after.debts, []);
     }
 
     /// What nobody should do: somebody of the service's project fills the open shell.
@@ -136,14 +182,24 @@ impl Bench {
         let secrets = self.simulator.secrets();
         let shell = secrets.iter().find(|secret| !secret.filled).unwrap();
         let service = caller(&self.simulator, "cinder", "service").await;
-        let url = format!("{}/v1/secrets/{}", self.simulator.urls().key_manager, shell.id);
-        let request = Request::put(url)
+        let request = Request::put(format!("/{}", shell.id))
             .header("content-type", "application/octet-stream")
-            .header("x-auth-token", service.token.expose())
-            .body(bytes::Bytes::from_static(b"something else"))
-            .unwrap();
-        let reply = barbican_exchange(&self.simulator).exchange(request).await.unwrap();
+            .body(bytes::Bytes::from_static(b"something else"));
+        let reply = ask_barbican(&self.simulator, &service, request.unwrap()).await;
         assert_eq!(reply.status(), 204);
+    }
+
+    /// Somebody of the caller's project begins (`POST`) or ends (`DELETE`) to use a secret.
+    pub(crate) async fn consumer(&self, method: &str, caller: &Caller, secret: &SecretId) {
+        let body = r#"{"service": "image", "resource_type": "image", "resource_id": "1"}"#;
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/{secret}/consumers"))
+            .header("content-type", "application/json")
+            .header("openstack-api-version", "key-manager 1.1")
+            .body(bytes::Bytes::from_static(body.as_bytes()));
+        let reply = ask_barbican(&self.simulator, caller, request.unwrap()).await;
+        assert_eq!(reply.status(), 200, "{reply:?}");
     }
 
     pub(crate) async fn accept(&self, offered: &Offered) -> Result<(), TransferError> {
@@ -154,6 +210,25 @@ impl Bench {
     pub(crate) async fn cancel(&self, transfer: &TransferId) -> Result<(), TransferError> {
         self.engine.cancel(self.x.clone(), transfer.clone()).await
     }
+}
+
+/// The file of a database with all tables and nothing in them.
+async fn empty_database() -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cinder.sqlite");
+    let store = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    store.create_cinder_tables().await.unwrap();
+    store.migrate().await.unwrap();
+    store.close().await;
+    std::fs::read(file).unwrap()
+}
+
+async fn connect(url: &str) -> Store {
+    Store::connect(&StoreConfig { url: url.to_owned(), max_connections: 4 }).await.unwrap()
+}
+
+fn snapshot_id(number: usize) -> String {
+    format!("22222222-2222-4222-8222-22222222220{number}")
 }
 
 fn engine(simulator: &Simulator, store: &Store, options: Options) -> Engine {
@@ -182,7 +257,27 @@ fn in_process(service: FaultyService) -> InProcess {
     InProcess::new(service, Limits::default())
 }
 
-async fn caller(simulator: &Simulator, user: &str, project: &str) -> Caller {
+/// A request of the test itself; its path stands below that of all secrets.
+async fn ask_barbican(
+    simulator: &Simulator,
+    caller: &Caller,
+    mut request: Request<bytes::Bytes>,
+) -> http::Response<bytes::Bytes> {
+    let url = format!("{}/v1/secrets{}", simulator.urls().key_manager, request.uri());
+    *request.uri_mut() = url.trim_end_matches('/').parse().unwrap();
+    request.headers_mut().insert("x-auth-token", caller.token.expose().parse().unwrap());
+    barbican_exchange(simulator).exchange(request).await.unwrap()
+}
+
+/// An operation, and what meets it on its way. Fails where one waits for the other in vain.
+pub(crate) async fn together<T>(operation: impl Future<Output = T>, test: impl Future) -> T {
+    let both = async { tokio::join!(operation, test) };
+    let (outcome, _met) = tokio::time::timeout(SOON, both).await.expect("both come to an end");
+    outcome
+}
+
+/// A user with a fresh token.
+pub(crate) async fn caller(simulator: &Simulator, user: &str, project: &str) -> Caller {
     let exchange: Arc<dyn Exchange> = Arc::new(in_process(simulator.keystone_service()));
     let keystone = Keystone::new(&simulator.urls().identity.parse().unwrap(), exchange);
     let domain = || DomainRef::Name("Default".to_owned());
@@ -208,12 +303,11 @@ async fn store_key(simulator: &Simulator, owner: &Caller, payload: &str) -> Secr
           \"payload\": \"{payload}\", \"payload_content_type\": \"application/octet-stream\", \
           \"payload_content_encoding\": \"base64\"}}"
     );
-    let request = Request::post(format!("{}/v1/secrets", simulator.urls().key_manager))
+    let request = Request::post("/")
         .header("content-type", "application/json")
-        .header("x-auth-token", owner.token.expose())
         .body(bytes::Bytes::from(body))
         .unwrap();
-    let reply = barbican_exchange(simulator).exchange(request).await.unwrap();
+    let reply = ask_barbican(simulator, owner, request).await;
     assert_eq!(reply.status(), 201);
     SecretId::new(simulator.secrets().last().unwrap().id.clone())
 }
@@ -239,7 +333,7 @@ async fn make_volume(store: &Store, owner: &Caller, key: Option<SecretId>) -> Vo
     store.create_volume(&new, &limits).await.unwrap();
     for number in 1..=2 {
         let snapshot = NewSnapshot {
-            id: format!("22222222-2222-4222-8222-22222222220{number}").as_str().into(),
+            id: snapshot_id(number).as_str().into(),
             volume: id.clone(),
             user: owner.user.clone(),
             status: "available".to_owned(),

@@ -1,6 +1,6 @@
 //! How an operation runs when nothing fails: order, overlap, and what goes on without its caller.
 
-use crate::bench::{Bench, options};
+use crate::bench::{Bench, SOON, options, together};
 use simulator::Service;
 use simulator::faults::Action;
 use std::time::Duration;
@@ -13,8 +13,11 @@ const SECRETS: &str = "/v1/secrets";
 
 #[tokio::test]
 async fn the_key_goes_to_the_service_and_then_to_whoever_ends_the_offer() {
-    for accepts in [true, false] {
-        let bench = Bench::new().await;
+    for (accepts, keys) in [(true, 1), (false, 1), (true, 3), (false, 3)] {
+        let bench = match keys {
+            1 => Bench::new().await,
+            _ => Bench::with_three_keys(options()).await,
+        };
         let offered = bench.initiate().await.unwrap();
         if accepts {
             bench.accept(&offered).await.unwrap();
@@ -24,7 +27,8 @@ async fn the_key_goes_to_the_service_and_then_to_whoever_ends_the_offer() {
         let world = bench.at_rest().await;
         let owner = if accepts { &bench.y.project } else { &bench.x.project };
         assert_eq!(world.volumes[0].row.project, *owner);
-        assert_eq!(world.secrets.len(), 1, "one key, and no copy of it");
+        assert_eq!(world.secrets.len(), keys, "each key once, and no copy of it");
+        assert_eq!(world.hand_overs, [], "forgotten once it is paid");
         assert_eq!(world.debts, []);
         let fate = if accepts {
             OfferFate::Accepted(bench.y.project.clone())
@@ -55,7 +59,7 @@ async fn the_old_key_is_read_while_its_shell_is_created() {
         read.release();
         create.release();
     };
-    let (offered, ()) = tokio::join!(bench.initiate(), both);
+    let offered = together(bench.initiate(), both).await;
     offered.unwrap();
     bench.at_rest().await;
 }
@@ -90,7 +94,7 @@ async fn a_shutdown_finishes_what_is_in_progress_and_begins_nothing() {
     let fill = bench.fail(Action::HoldBefore, "PUT", SECRET);
     let stop = async {
         fill.reached().await;
-        let stopping = bench.engine.shut_down(Duration::from_secs(30));
+        let stopping = bench.engine.shut_down(SOON);
         let release = async {
             let refused = bench.cancel(&"t".into()).await;
             assert!(matches!(refused, Err(TransferError::ShuttingDown)), "{refused:?}");
@@ -99,7 +103,7 @@ async fn a_shutdown_finishes_what_is_in_progress_and_begins_nothing() {
         let (stopped, ()) = tokio::join!(stopping, release);
         assert!(stopped);
     };
-    let (offered, ()) = tokio::join!(bench.initiate(), stop);
+    let offered = together(bench.initiate(), stop).await;
     offered.unwrap();
 }
 
@@ -115,9 +119,9 @@ async fn a_shutdown_does_not_wait_for_an_unknown_outcome() {
     let lost = bench.fail(Action::DropBefore, "PUT", SECRET);
     let stop = async {
         lost.reached().await;
-        assert!(bench.engine.shut_down(Duration::from_secs(30)).await);
+        assert!(bench.engine.shut_down(SOON).await);
     };
-    let (offered, ()) = tokio::join!(bench.initiate(), stop);
+    let offered = together(bench.initiate(), stop).await;
     assert!(matches!(offered, Err(TransferError::Unavailable { .. })), "{offered:?}");
     let after = bench.world().await;
     assert_eq!(after.volumes, before.volumes);

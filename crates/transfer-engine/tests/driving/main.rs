@@ -2,5 +2,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bench;
+mod debts;
 mod faults;
 mod flow;
+mod logs;
+mod scene;
+mod take_over;
+mod tokens;
