@@ -5,25 +5,31 @@
 //! of an encrypted volume comes from a Barbican order under the *user's* authority, as in Cinder,
 //! and goes with the volume. Transfers are not here; they are what `transfer-api` is for.
 
+mod actions;
 mod fault;
 mod input;
+mod page;
+mod quotas;
 mod snapshots;
 mod types;
 mod versions;
 mod views;
 mod volumes;
 
+use axum::Json;
 use axum::extract::{Extension, RawPathParams, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use cinder_db::{QuotaLimits, Scope, Store};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
+use serde_json::json;
 use transfer_core::{ProjectId, UserId};
 
 use crate::Simulator;
 use crate::authtoken::{self, Bearer};
 use crate::identity::Named;
+use crate::query::{Query, strict_bool};
 use crate::routes::Routes;
 use fault::Fault;
 use versions::Microversion;
@@ -36,6 +42,12 @@ struct Caller {
     microversion: Microversion,
     store: Store,
     limits: QuotaLimits,
+    /// Where this service is, without a trailing slash.
+    host: String,
+    path: String,
+    query: Query,
+    /// Whether the path names the project: links then do so too.
+    names_project: bool,
 }
 
 impl Caller {
@@ -52,6 +64,22 @@ impl Caller {
         Scope::Project(ProjectId::new(self.project.id.as_str()))
     }
 
+    /// Everybody's with `all_tenants`, as far as the caller may see them.
+    fn listed(&self) -> Scope {
+        let everybody = self.query.get("all_tenants").and_then(strict_bool).unwrap_or(false);
+        if everybody { self.scope() } else { self.own() }
+    }
+
+    /// Whether a listed thing is one of those that the query's filter `name` asks for.
+    fn asks_for(&self, name: &str, found: Option<&str>) -> bool {
+        self.query.get(name).is_none_or(|wanted| found == Some(wanted))
+    }
+
+    fn link_to_page_after(&self, marker: &str) -> String {
+        let kept = self.query.without(&["marker"]);
+        format!("{}{}?{kept}{}marker={marker}", self.host, self.path, and(&kept))
+    }
+
     fn user(&self) -> UserId {
         UserId::new(self.bearer.user.id.as_str())
     }
@@ -64,6 +92,10 @@ impl Caller {
     fn must_be_member(&self, action: &str) -> Result<(), Fault> {
         if self.bearer.has_role("member") { Ok(()) } else { Err(Fault::policy(action)) }
     }
+}
+
+fn and(query: &str) -> &'static str {
+    if query.is_empty() { "" } else { "&" }
 }
 
 /// Each path stands with and without a project id in front (cinder: `project_id` is optional).
@@ -92,6 +124,9 @@ pub(crate) fn routes(simulator: &Simulator, store: &Store) -> Routes {
         "/snapshots/detail" => get(snapshots::detail),
         "/snapshots/{id}" => get(snapshots::show).delete(snapshots::delete),
         "/snapshots/{id}/action" => post(snapshots::act),
+        "/os-quota-sets/{id}" => get(quotas::show),
+        "/os-quota-sets/{id}/defaults" => get(quotas::defaults),
+        "/limits" => get(quotas::limits),
     );
     let behind_token = (simulator.clone(), store.clone());
     let v3 = v3
@@ -100,7 +135,7 @@ pub(crate) fn routes(simulator: &Simulator, store: &Store) -> Routes {
     Routes::new()
         .at("/", get(versions::all))
         .merge(v3)
-        .map(|router| router.fallback(not_found).method_not_allowed_fallback(not_allowed))
+        .map(|router| router.fallback(not_found).method_not_allowed_fallback(not_found))
 }
 
 fn volume() -> MethodRouter<Simulator> {
@@ -119,37 +154,51 @@ async fn pipeline(
     };
     let microversion = match Microversion::of(request.headers()) {
         Ok(microversion) => microversion,
-        Err(fault) => return fault.into_response(),
+        Err((fault, signed)) => {
+            let mut refusal = fault.into_response();
+            if let Some(microversion) = signed {
+                microversion.sign(refusal.headers_mut());
+            }
+            return refusal;
+        }
     };
     let Some(project) = bearer.project.clone() else {
         return Fault::policy("volume:get_all").into_response();
     };
-    let foreign = params.iter().any(|(name, id)| name == "project_id" && id != project.id);
-    let mut response = if foreign {
+    let named = params.iter().find(|(name, _)| *name == "project_id").map(|(_, id)| id);
+    let mut response = if named.is_some_and(|id| id != project.id) {
         Fault::bad("Malformed request url").into_response()
     } else {
-        let limits = QuotaLimits::default();
-        request.extensions_mut().insert(Caller { bearer, project, microversion, store, limits });
+        let caller = Caller {
+            names_project: named.is_some(),
+            host: simulator.urls().block_storage,
+            path: request.uri().path().to_owned(),
+            query: Query::parse(request.uri().query()),
+            limits: QuotaLimits::default(),
+            bearer,
+            project,
+            microversion,
+            store,
+        };
+        request.extensions_mut().insert(caller);
         next.run(request).await
     };
     microversion.sign(response.headers_mut());
-    let id = simulator.change::<_, crate::StateFileError>(|state| Ok(state.draws.uuid()));
-    if let Ok(id) = id
-        && let Ok(value) = HeaderValue::from_str(&format!("req-{id}"))
-    {
-        response.headers_mut().insert("x-openstack-request-id", value.clone());
-        response.headers_mut().insert("x-compute-request-id", value);
-    }
     response
 }
 
 type Asked = Extension<Caller>;
 
-async fn not_found() -> Response {
-    let text = "404 Not Found\n\nThe resource could not be found.\n\n   ";
-    (StatusCode::NOT_FOUND, text).into_response()
-}
-
-async fn not_allowed() -> Fault {
-    Fault::new(StatusCode::METHOD_NOT_ALLOWED, "badMethod", "The method is not allowed.")
+/// What webob answers where no route fits, by path or by method: JSON to whoever asks for it.
+async fn not_found(headers: HeaderMap) -> Response {
+    let status = StatusCode::NOT_FOUND;
+    if authtoken::header(&headers, "accept").is_some_and(|types| types.contains("json")) {
+        let body = json!({
+            "code": "404 Not Found",
+            "message": "The resource could not be found.<br /><br />\n\n\n",
+            "title": "Not Found",
+        });
+        return (status, Json(body)).into_response();
+    }
+    (status, "404 Not Found\n\nThe resource could not be found.\n\n   ").into_response()
 }

@@ -26,8 +26,19 @@ impl Fault {
         Self::new(StatusCode::BAD_REQUEST, "badRequest", message)
     }
 
-    pub(super) fn missing(message: impl Into<String>) -> Self {
+    pub(super) fn malformed() -> Self {
+        Self::bad(
+            "The server could not comply with the request since it is either malformed or \
+             otherwise incorrect.",
+        )
+    }
+
+    fn missing(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "itemNotFound", message)
+    }
+
+    pub(super) fn not_found(kind: &str, id: &str) -> Self {
+        Self::missing(format!("{kind} {id} could not be found."))
     }
 
     pub(super) fn policy(action: &str) -> Self {
@@ -89,8 +100,10 @@ impl From<VolumeTypeError> for Fault {
         let message = error.to_string();
         match error {
             VolumeTypeError::NotFound(_) => Self::missing(message),
-            VolumeTypeError::Exists(_) => Self::conflict(message),
-            VolumeTypeError::InUse(_) => Self::bad(message),
+            VolumeTypeError::Exists(name) => {
+                Self::conflict(format!("Volume Type {name} already exists."))
+            }
+            VolumeTypeError::InUse(_) => Self::bad("Target volume type is still in use."),
             VolumeTypeError::Db(error) => error.into(),
         }
     }

@@ -2,56 +2,91 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, RawQuery, State};
+use axum::extract::{Extension, State};
 use cinder_db::{NewSnapshot, Scope, Snapshot};
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use transfer_core::{SnapshotId, VolumeId};
 
 use super::fault::Fault;
 use super::input::{self, Id};
+use super::page::{Listed, Page, SortKey};
 use super::types::new_id;
-use super::volumes::reset_status;
-use super::{Asked, Caller, views};
+use super::{Asked, Caller, actions, views};
 use crate::Simulator;
-use crate::query::{Query, strict_bool};
 
-pub(super) async fn list(
-    Extension(caller): Asked,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Fault> {
-    let snapshots = visible(&caller, &Query::parse(query.as_deref())).await?;
-    let shown: Vec<Value> = snapshots.iter().map(views::snapshot_summary).collect();
-    Ok(Json(json!({ "snapshots": shown })))
+const KEY: &str = "snapshot";
+
+/// The statuses that an administrator may set (cinder: `objects/fields.py` SnapshotStatus).
+const STATUSES: &[&str] = &[
+    "error",
+    "available",
+    "creating",
+    "deleting",
+    "deleted",
+    "updating",
+    "error_deleting",
+    "unmanaging",
+    "backing-up",
+    "restoring",
+];
+
+const FORCE: &str = "Since microversion 3.66 the 'force' flag is invalid for this request.  For \
+                     backward compatability, however, when the 'force' flag is passed with a \
+                     value evaluating to True, it is silently ignored.";
+
+impl Listed for Snapshot {
+    const KIND: &'static str = "Snapshot";
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn sort_key(name: &str) -> Option<fn(&Self) -> SortKey> {
+        let key: fn(&Self) -> SortKey = match name {
+            "id" => |snapshot| SortKey::Text(Some(snapshot.id.to_string())),
+            "name" | "display_name" => |snapshot| SortKey::Text(snapshot.name.clone()),
+            "status" => |snapshot| SortKey::Text(Some(snapshot.status.clone())),
+            "volume_id" => |snapshot| SortKey::Text(Some(snapshot.volume.to_string())),
+            "volume_size" => |snapshot| SortKey::Number(snapshot.size_gb),
+            "created_at" => |snapshot| SortKey::Time(snapshot.created_at),
+            "updated_at" => |snapshot| SortKey::Time(snapshot.updated_at),
+            _ => return None,
+        };
+        Some(key)
+    }
 }
 
-pub(super) async fn detail(
-    Extension(caller): Asked,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Fault> {
-    let snapshots = visible(&caller, &Query::parse(query.as_deref())).await?;
-    let shown: Vec<Value> = snapshots.iter().map(|s| views::snapshot(&caller, s)).collect();
-    Ok(Json(json!({ "snapshots": shown })))
+pub(super) async fn list(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
+    let page = visible(&caller).await?;
+    let shown = page.items.iter().map(views::snapshot_summary).collect();
+    Ok(Json(page.document(&caller, "snapshots", "snapshots_links", shown)))
 }
 
-async fn visible(caller: &Caller, query: &Query) -> Result<Vec<Snapshot>, Fault> {
-    let everybody = query.get("all_tenants").and_then(strict_bool).unwrap_or(false);
-    let scope = if everybody { caller.scope() } else { caller.own() };
-    let mut snapshots = caller.store.snapshots(&scope).await?;
-    let fits = |wanted: Option<&str>, found: Option<&str>| wanted.is_none_or(|w| found == Some(w));
+pub(super) async fn detail(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
+    let page = visible(&caller).await?;
+    let shown = page.items.iter().map(|s| views::snapshot_in_full(&caller, s)).collect();
+    Ok(Json(page.document(&caller, "snapshots", "snapshots_links", shown)))
+}
+
+async fn visible(caller: &Caller) -> Result<Page<Snapshot>, Fault> {
+    let mut snapshots = caller.store.snapshots(&caller.listed()).await?;
     snapshots.retain(|snapshot| {
-        fits(query.get("name"), snapshot.name.as_deref())
-            && fits(query.get("status"), Some(&snapshot.status))
-            && fits(query.get("volume_id"), Some(snapshot.volume.as_str()))
+        caller.asks_for("name", snapshot.name.as_deref())
+            && caller.asks_for("status", Some(&snapshot.status))
+            && caller.asks_for("volume_id", Some(snapshot.volume.as_str()))
     });
-    Ok(snapshots)
+    Page::of(caller, snapshots)
 }
 
 pub(super) async fn show(Extension(caller): Asked, Id(id): Id) -> Result<Json<Value>, Fault> {
-    let found = caller.store.snapshot(&caller.scope(), &SnapshotId::new(id.as_str())).await?;
-    let missing = || Fault::missing(format!("Snapshot {id} could not be found."));
-    let snapshot = found.ok_or_else(missing)?;
-    Ok(Json(json!({"snapshot": views::snapshot(&caller, &snapshot)})))
+    let snapshot = find(&caller, &id).await?;
+    Ok(Json(json!({"snapshot": views::snapshot_in_full(&caller, &snapshot)})))
+}
+
+async fn find(caller: &Caller, id: &str) -> Result<Snapshot, Fault> {
+    let found = caller.store.snapshot(&caller.scope(), &SnapshotId::new(id)).await?;
+    found.ok_or_else(|| Fault::not_found("Snapshot", id))
 }
 
 pub(super) async fn create(
@@ -60,18 +95,21 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     caller.must_be_member("volume:create_snapshot")?;
-    let given = input::body(&body, "snapshot")?;
+    let given = input::body(&body, KEY)?;
+    let known = ["name", "display_name", "description", "volume_id", "force", "metadata"];
+    input::only(&given, KEY, &known)?;
+    let volume = input::required_uuid(&given, KEY, "volume_id")?;
     let new = NewSnapshot {
         id: SnapshotId::new(new_id(&simulator)?),
-        volume: VolumeId::new(input::required(&given, "volume_id")?),
+        volume: VolumeId::new(volume),
         user: caller.user(),
         status: "available".to_owned(),
         name: input::text(&given, "name")?,
         description: input::text(&given, "description")?,
-        force: input::flag(&given, "force", false)?,
+        force: force(&caller, &given)?,
     };
     let made = caller.store.create_snapshot(&caller.scope(), &new, &caller.limits).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"snapshot": views::snapshot_summary(&made)}))))
+    Ok((StatusCode::ACCEPTED, Json(json!({"snapshot": views::snapshot(&caller, &made)}))))
 }
 
 pub(super) async fn delete(Extension(caller): Asked, Id(id): Id) -> Result<StatusCode, Fault> {
@@ -81,13 +119,25 @@ pub(super) async fn delete(Extension(caller): Asked, Id(id): Id) -> Result<Statu
     Ok(StatusCode::ACCEPTED)
 }
 
+/// Whether a volume that is in use is taken a snapshot of; from 3.66 on it always is.
+fn force(caller: &Caller, given: &Map<String, Value>) -> Result<bool, Fault> {
+    let asked = input::flag(given, "force")?;
+    if !caller.microversion.is_at_least(66) {
+        return Ok(asked.unwrap_or(false));
+    }
+    if asked == Some(false) { Err(Fault::bad(FORCE)) } else { Ok(true) }
+}
+
 pub(super) async fn act(
     Extension(caller): Asked,
     Id(id): Id,
     body: Bytes,
 ) -> Result<StatusCode, Fault> {
-    let policy = "volume_extension:snapshot_admin_actions:reset_status";
-    let status = reset_status(&caller, &body, policy)?;
+    let given = actions::reset_status(&body)?;
+    let status = input::required(&given, "os-reset_status", "status")?;
+    let status = actions::known("Snapshot", &status, STATUSES)?;
+    find(&caller, &id).await?;
+    caller.must_be_admin("volume_extension:snapshot_admin_actions:reset_status")?;
     caller.store.set_snapshot_status(&Scope::All, &SnapshotId::new(id), &status).await?;
     Ok(StatusCode::ACCEPTED)
 }

@@ -4,28 +4,73 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use cinder_db::{Encryption, VolumeType};
+use cinder_db::{Encryption, VolumeType, VolumeTypeError};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 use super::fault::Fault;
 use super::input::{self, Id};
+use super::page::{Listed, Page, SortKey};
 use super::{Asked, Caller, views};
+use crate::query::strict_bool;
 use crate::{Simulator, StateFileError};
 
+const KEY: &str = "volume_type";
+const IS_PUBLIC: &str = "os-volume-type-access:is_public";
 const MANAGE: &str = "volume_extension:type_create";
 const ENCRYPT: &str = "volume_extension:volume_type_encryption:create";
 
+/// What clients call the type that a volume gets when none is asked for.
+const DEFAULT: (&str, &str) = ("default", "__DEFAULT__");
+
+impl Listed for VolumeType {
+    const KIND: &'static str = "Volume type";
+
+    fn id(&self) -> &str {
+        &self.id
+    }
+
+    fn sort_key(name: &str) -> Option<fn(&Self) -> SortKey> {
+        let key: fn(&Self) -> SortKey = match name {
+            "id" => |kind| SortKey::Text(Some(kind.id.clone())),
+            "name" => |kind| SortKey::Text(Some(kind.name.clone())),
+            "created_at" => |kind| SortKey::Time(kind.created_at),
+            _ => return None,
+        };
+        Some(key)
+    }
+}
+
+/// The types that the caller sees. An administrator is shown the public ones unless `is_public`
+/// says otherwise, as in Cinder.
 pub(super) async fn list(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
-    let types = caller.store.volume_types(&caller.scope()).await?;
-    let shown: Vec<Value> = types.iter().map(|kind| views::volume_type(&caller, kind)).collect();
-    Ok(Json(json!({ "volume_types": shown })))
+    let mut types = caller.store.volume_types(&caller.scope()).await?;
+    if caller.is_admin() {
+        let wanted = wants_public(caller.query.get("is_public"))?;
+        types.retain(|kind| wanted.is_none_or(|public| kind.is_public == public));
+    }
+    let page = Page::of(&caller, types)?;
+    let shown = page.items.iter().map(|kind| views::volume_type_in_full(&caller, kind)).collect();
+    Ok(Json(page.document(&caller, "volume_types", "volume_type_links", shown)))
+}
+
+/// `None` is both.
+fn wants_public(asked: Option<&str>) -> Result<Option<bool>, Fault> {
+    match asked {
+        None => Ok(Some(true)),
+        Some(none) if none.eq_ignore_ascii_case("none") => Ok(None),
+        Some(text) => strict_bool(text)
+            .map(Some)
+            .ok_or_else(|| Fault::bad(format!("Invalid is_public filter [{text}]"))),
+    }
 }
 
 pub(super) async fn show(Extension(caller): Asked, Id(id): Id) -> Result<Json<Value>, Fault> {
-    let kind = find(&caller, &id).await?;
-    Ok(Json(json!({"volume_type": views::volume_type(&caller, &kind)})))
+    let (alias, name) = DEFAULT;
+    let kind = if id == alias { named(&caller, name).await? } else { find(&caller, &id).await? };
+    Ok(Json(json!({"volume_type": views::volume_type_in_full(&caller, &kind)})))
 }
 
 pub(super) async fn extra_specs(
@@ -42,12 +87,13 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<Json<Value>, Fault> {
     caller.must_be_admin(MANAGE)?;
-    let given = input::body(&body, "volume_type")?;
+    let given = input::body(&body, KEY)?;
+    input::only(&given, KEY, &["name", "description", "extra_specs", IS_PUBLIC])?;
     let kind = VolumeType {
         id: new_id(&simulator)?,
-        name: input::required(&given, "name")?,
+        name: input::required_name(&given, KEY, "name")?,
         description: input::text(&given, "description")?,
-        is_public: input::flag(&given, "os-volume-type-access:is_public", true)?,
+        is_public: input::flag(&given, IS_PUBLIC)?.unwrap_or(true),
         extra_specs: input::metadata(&given, "extra_specs")?,
         projects: Vec::new(),
         encryption: None,
@@ -55,7 +101,7 @@ pub(super) async fn create(
     };
     caller.store.create_volume_type(&kind).await?;
     let made = find(&caller, &kind.id).await?;
-    Ok(Json(json!({"volume_type": views::volume_type(&caller, &made)})))
+    Ok(Json(json!({"volume_type": views::volume_type(&made)})))
 }
 
 pub(super) async fn delete(Extension(caller): Asked, Id(id): Id) -> Result<StatusCode, Fault> {
@@ -83,21 +129,27 @@ pub(super) async fn encrypt(
 ) -> Result<Json<Value>, Fault> {
     caller.must_be_admin(ENCRYPT)?;
     let given = input::body(&body, "encryption")?;
-    let control_location = input::required(&given, "control_location")?;
+    let provider = input::required(&given, "encryption", "provider")?;
+    let control_location = input::required(&given, "encryption", "control_location")?;
     if !["front-end", "back-end"].contains(&control_location.as_str()) {
-        return Err(Fault::bad(format!(
-            "Invalid input for field/attribute control_location. Value: {control_location}. \
-             '{control_location}' is not one of ['front-end', 'back-end']"
-        )));
+        let complaint = format!("'{control_location}' is not one of ['front-end', 'back-end']");
+        return Err(input::invalid("control_location", &json!(control_location), complaint));
     }
     let encryption = Encryption {
         id: new_id(&simulator)?,
-        provider: input::required(&given, "provider")?,
+        provider,
         cipher: input::text(&given, "cipher")?,
         key_size: input::size(&given, "key_size")?,
         control_location: Some(control_location),
     };
-    caller.store.create_encryption(&id, &encryption).await?;
+    caller.store.create_encryption(&id, &encryption).await.map_err(|error| match error {
+        VolumeTypeError::Exists(_) => {
+            Fault::bad(format!("Volume type encryption for type {id} already exists."))
+        }
+        VolumeTypeError::NotFound(_) | VolumeTypeError::InUse(_) | VolumeTypeError::Db(_) => {
+            error.into()
+        }
+    })?;
     Ok(Json(json!({"encryption": {
         "volume_type_id": id,
         "encryption_id": encryption.id,
@@ -108,9 +160,18 @@ pub(super) async fn encrypt(
     }})))
 }
 
+/// A type that the caller sees, by its id alone.
 async fn find(caller: &Caller, id: &str) -> Result<VolumeType, Fault> {
     let found = caller.store.volume_type(&caller.scope(), id).await?;
-    found.ok_or_else(|| Fault::missing(format!("Volume type {id} could not be found.")))
+    found.filter(|kind| kind.id == id).ok_or_else(|| Fault::not_found("Volume type", id))
+}
+
+/// A type that the caller's project may use, by its id or its name.
+pub(super) async fn named(caller: &Caller, id_or_name: &str) -> Result<VolumeType, Fault> {
+    let found = caller.store.volume_type(&caller.own(), id_or_name).await?;
+    let kind =
+        if Uuid::parse_str(id_or_name).is_ok() { "Volume type" } else { "Volume type with name" };
+    found.ok_or_else(|| Fault::not_found(kind, id_or_name))
 }
 
 pub(super) fn new_id(simulator: &Simulator) -> Result<String, Fault> {

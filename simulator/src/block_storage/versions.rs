@@ -16,7 +16,9 @@ const NEWEST: u16 = 71;
 pub(super) struct Microversion(u16);
 
 impl Microversion {
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Fault> {
+    /// The version that a request asks for, or the refusal, and the version that it is signed
+    /// with, as Cinder does where the major version fits.
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, (Fault, Option<Self>)> {
         let given = headers.get(HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let ours = given.split(',').find_map(|part| part.trim().strip_prefix("volume "));
         let Some(text) = ours.map(str::trim) else { return Ok(Self(0)) };
@@ -27,19 +29,15 @@ impl Microversion {
             Some((major.parse::<u16>().ok()?, minor.parse::<u16>().ok()?))
         });
         match parsed {
-            None => Err(Fault::bad(format!(
-                "API Version String {text} is of invalid format. Must be of format \
-                 MajorNum.MinorNum."
-            ))),
+            None => {
+                let message = format!(
+                    "API Version String {text} is of invalid format. Must be of format \
+                     MajorNum.MinorNum."
+                );
+                Err((Fault::bad(message), None))
+            }
             Some((3, minor)) if minor <= NEWEST => Ok(Self(minor)),
-            Some(_) => Err(Fault::new(
-                StatusCode::NOT_ACCEPTABLE,
-                "computeFault",
-                format!(
-                    "Version {text} is not supported by the API. Minimum is 3.0 and maximum is \
-                     3.71."
-                ),
-            )),
+            Some((major, minor)) => Err((unsupported(text), (major == 3).then_some(Self(minor)))),
         }
     }
 
@@ -53,6 +51,16 @@ impl Microversion {
         }
         headers.insert("vary", HeaderValue::from_static("OpenStack-API-Version"));
     }
+}
+
+fn unsupported(version: &str) -> Fault {
+    Fault::new(
+        StatusCode::NOT_ACCEPTABLE,
+        "computeFault",
+        format!(
+            "Version {version} is not supported by the API. Minimum is 3.0 and maximum is 3.71."
+        ),
+    )
 }
 
 pub(super) async fn all(State(simulator): State<Simulator>) -> (StatusCode, Json<Value>) {

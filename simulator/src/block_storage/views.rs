@@ -7,7 +7,6 @@ use time::PrimitiveDateTime;
 use time::macros::format_description;
 
 use super::Caller;
-use crate::Simulator;
 
 /// Naive UTC with microseconds, as Python's `isoformat` writes it.
 fn instant(at: Option<PrimitiveDateTime>) -> Value {
@@ -16,28 +15,29 @@ fn instant(at: Option<PrimitiveDateTime>) -> Value {
     at.and_then(|at| at.format(&format).ok()).map_or(Value::Null, Value::String)
 }
 
-fn links(simulator: &Simulator, caller: &Caller, kind: &str, id: &str) -> Value {
-    let host = simulator.urls().block_storage;
-    let project = &caller.project.id;
+fn links(caller: &Caller, kind: &str, id: &str) -> Value {
+    let host = &caller.host;
+    let project =
+        if caller.names_project { format!("/{}", caller.project.id) } else { String::new() };
     json!([
-        {"rel": "self", "href": format!("{host}/v3/{project}/{kind}/{id}")},
-        {"rel": "bookmark", "href": format!("{host}/{project}/{kind}/{id}")},
+        {"rel": "self", "href": format!("{host}/v3{project}/{kind}/{id}")},
+        {"rel": "bookmark", "href": format!("{host}{project}/{kind}/{id}")},
     ])
 }
 
-pub(super) fn volume_summary(simulator: &Simulator, caller: &Caller, volume: &Volume) -> Value {
+pub(super) fn volume_summary(caller: &Caller, volume: &Volume) -> Value {
     let id = volume.id.as_str();
-    json!({"id": id, "name": volume.name, "links": links(simulator, caller, "volumes", id)})
+    json!({"id": id, "name": volume.name, "links": links(caller, "volumes", id)})
 }
 
+/// What a request that makes or changes a volume is answered with.
 pub(super) fn volume(
-    simulator: &Simulator,
     caller: &Caller,
     volume: &Volume,
     type_name: Option<&str>,
     metadata: &BTreeMap<String, String>,
 ) -> Value {
-    let mut view = volume_summary(simulator, caller, volume);
+    let mut view = volume_summary(caller, volume);
     let detail = json!({
         "status": volume.status,
         "size": volume.size_gb,
@@ -56,19 +56,10 @@ pub(super) fn volume(
         "replication_status": null,
         "consistencygroup_id": null,
         "multiattach": volume.multiattach,
-        "os-vol-tenant-attr:tenant_id": volume.project.as_str(),
     });
     merge(&mut view, detail);
     if caller.is_admin() {
-        merge(
-            &mut view,
-            json!({
-                "migration_status": null,
-                "os-vol-host-attr:host": volume.host,
-                "os-vol-mig-status-attr:migstat": null,
-                "os-vol-mig-status-attr:name_id": null,
-            }),
-        );
+        merge(&mut view, json!({"migration_status": null}));
     }
     let since = |minor: u16, view: &mut Value, more: Value| {
         if caller.microversion.is_at_least(minor) {
@@ -76,20 +67,33 @@ pub(super) fn volume(
         }
     };
     since(13, &mut view, json!({"group_id": null}));
+    if caller.is_admin() {
+        since(21, &mut view, json!({"provider_id": null}));
+        since(61, &mut view, json!({"cluster_name": null}));
+    }
     since(48, &mut view, json!({"service_uuid": null, "shared_targets": true}));
-    since(61, &mut view, json!({"cluster_name": null}));
     since(63, &mut view, json!({"volume_type_id": volume.volume_type_id}));
     if volume.key.is_some() {
         let key = volume.key.as_ref().map(|key| key.as_str());
         since(64, &mut view, json!({"encryption_key_id": key}));
     }
     since(65, &mut view, json!({"consumes_quota": volume.use_quota}));
-    if !caller.is_admin()
-        && let Some(view) = view.as_object_mut()
-    {
-        view.remove("cluster_name");
-    }
     view
+}
+
+/// What Cinder's extensions add where a volume is shown.
+pub(super) fn extend_volume(caller: &Caller, volume: &Volume, view: &mut Value) {
+    merge(view, json!({"os-vol-tenant-attr:tenant_id": volume.project.as_str()}));
+    if caller.is_admin() {
+        merge(
+            view,
+            json!({
+                "os-vol-host-attr:host": volume.host,
+                "os-vol-mig-status-attr:migstat": null,
+                "os-vol-mig-status-attr:name_id": null,
+            }),
+        );
+    }
 }
 
 pub(super) fn snapshot_summary(snapshot: &Snapshot) -> Value {
@@ -106,15 +110,9 @@ pub(super) fn snapshot_summary(snapshot: &Snapshot) -> Value {
     })
 }
 
+/// What a request that makes a snapshot is answered with.
 pub(super) fn snapshot(caller: &Caller, snapshot: &Snapshot) -> Value {
     let mut view = snapshot_summary(snapshot);
-    merge(
-        &mut view,
-        json!({
-            "os-extended-snapshot-attributes:project_id": snapshot.project.as_str(),
-            "os-extended-snapshot-attributes:progress": "100%",
-        }),
-    );
     let since = |minor: u16, view: &mut Value, more: Value| {
         if caller.microversion.is_at_least(minor) {
             merge(view, more);
@@ -126,15 +124,33 @@ pub(super) fn snapshot(caller: &Caller, snapshot: &Snapshot) -> Value {
     view
 }
 
-pub(super) fn volume_type(caller: &Caller, kind: &VolumeType) -> Value {
-    let mut view = json!({
+/// What Cinder's extension adds where a snapshot is shown.
+pub(super) fn snapshot_in_full(caller: &Caller, snapshot: &Snapshot) -> Value {
+    let mut view = self::snapshot(caller, snapshot);
+    merge(
+        &mut view,
+        json!({
+            "os-extended-snapshot-attributes:project_id": snapshot.project.as_str(),
+            "os-extended-snapshot-attributes:progress": "100%",
+        }),
+    );
+    view
+}
+
+/// What the request that makes a type is answered with.
+pub(super) fn volume_type(kind: &VolumeType) -> Value {
+    json!({
         "id": kind.id,
         "name": kind.name,
         "is_public": kind.is_public,
         "os-volume-type-access:is_public": kind.is_public,
         "description": kind.description,
         "extra_specs": kind.extra_specs,
-    });
+    })
+}
+
+pub(super) fn volume_type_in_full(caller: &Caller, kind: &VolumeType) -> Value {
+    let mut view = volume_type(kind);
     if caller.is_admin() {
         merge(&mut view, json!({"qos_specs_id": null}));
     }

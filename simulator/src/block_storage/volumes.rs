@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, RawQuery, State};
+use axum::extract::{Extension, State};
 use cinder_db::{NewVolume, Scope, Volume, VolumeChange, VolumeType};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -10,54 +10,113 @@ use transfer_core::{ProjectId, SecretId, VolumeId};
 
 use super::fault::Fault;
 use super::input::{self, Id};
-use super::types::{names, new_id};
-use super::{Asked, Caller, views};
-use crate::query::{Query, strict_bool};
+use super::page::{Listed, Page, SortKey};
+use super::types::{self, new_id};
+use super::{Asked, Caller, actions, views};
 use crate::{Simulator, barbican};
 
-pub(super) async fn list(
-    State(simulator): State<Simulator>,
-    Extension(caller): Asked,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Fault> {
-    let volumes = visible(&caller, &Query::parse(query.as_deref())).await?;
-    let shown: Vec<Value> =
-        volumes.iter().map(|volume| views::volume_summary(&simulator, &caller, volume)).collect();
-    Ok(Json(json!({ "volumes": shown })))
+const KEY: &str = "volume";
+
+/// The one availability zone.
+const ZONE: &str = "nova";
+
+/// What a new volume may be given, by the microversion from which on it may.
+const CREATE: &[(u16, &str)] = &[
+    (0, "name"),
+    (0, "description"),
+    (0, "display_name"),
+    (0, "display_description"),
+    (0, "volume_type"),
+    (0, "metadata"),
+    (0, "snapshot_id"),
+    (0, "source_volid"),
+    (0, "consistencygroup_id"),
+    (0, "size"),
+    (0, "availability_zone"),
+    (0, "multiattach"),
+    (0, "image_id"),
+    (0, "imageRef"),
+    (13, "group_id"),
+    (47, "backup_id"),
+];
+
+/// The statuses that an administrator may set (cinder: `objects/fields.py` VolumeStatus).
+const STATUSES: &[&str] = &[
+    "creating",
+    "available",
+    "deleting",
+    "error",
+    "error_deleting",
+    "error_managing",
+    "managing",
+    "attaching",
+    "in-use",
+    "detaching",
+    "maintenance",
+    "restoring-backup",
+    "error_restoring",
+    "reserved",
+    "awaiting-transfer",
+    "backing-up",
+    "error_backing-up",
+    "error_extending",
+    "downloading",
+    "uploading",
+    "retyping",
+    "extending",
+];
+
+impl Listed for Volume {
+    const KIND: &'static str = "Volume";
+
+    fn id(&self) -> &str {
+        self.id.as_str()
+    }
+
+    fn sort_key(name: &str) -> Option<fn(&Self) -> SortKey> {
+        let key: fn(&Self) -> SortKey = match name {
+            "id" => |volume| SortKey::Text(Some(volume.id.to_string())),
+            "name" | "display_name" => |volume| SortKey::Text(volume.name.clone()),
+            "status" => |volume| SortKey::Text(Some(volume.status.clone())),
+            "availability_zone" => |volume| SortKey::Text(volume.availability_zone.clone()),
+            "bootable" => |volume| SortKey::Number(volume.bootable.into()),
+            "size" => |volume| SortKey::Number(volume.size_gb),
+            "created_at" => |volume| SortKey::Time(volume.created_at),
+            "updated_at" => |volume| SortKey::Time(volume.updated_at),
+            _ => return None,
+        };
+        Some(key)
+    }
 }
 
-pub(super) async fn detail(
-    State(simulator): State<Simulator>,
-    Extension(caller): Asked,
-    RawQuery(query): RawQuery,
-) -> Result<Json<Value>, Fault> {
+pub(super) async fn list(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
+    let page = visible(&caller).await?;
+    let shown = page.items.iter().map(|volume| views::volume_summary(&caller, volume)).collect();
+    Ok(Json(page.document(&caller, "volumes", "volumes_links", shown)))
+}
+
+pub(super) async fn detail(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
+    let page = visible(&caller).await?;
     let mut shown = Vec::new();
-    for volume in visible(&caller, &Query::parse(query.as_deref())).await? {
-        shown.push(view(&simulator, &caller, &volume).await?);
+    for volume in &page.items {
+        shown.push(view_in_full(&caller, volume).await?);
     }
-    Ok(Json(json!({ "volumes": shown })))
+    Ok(Json(page.document(&caller, "volumes", "volumes_links", shown)))
 }
 
 /// The caller's volumes, or with `all_tenants` an administrator's view; by name and status.
-async fn visible(caller: &Caller, query: &Query) -> Result<Vec<Volume>, Fault> {
-    let everybody = query.get("all_tenants").and_then(strict_bool).unwrap_or(false);
-    let scope = if everybody { caller.scope() } else { caller.own() };
-    let mut volumes = caller.store.volumes(&scope).await?;
-    let fits = |wanted: Option<&str>, found: Option<&str>| wanted.is_none_or(|w| found == Some(w));
+async fn visible(caller: &Caller) -> Result<Page<Volume>, Fault> {
+    let mut volumes = caller.store.volumes(&caller.listed()).await?;
     volumes.retain(|volume| {
-        fits(query.get("name"), volume.name.as_deref())
-            && fits(query.get("status"), Some(&volume.status))
+        caller.asks_for("name", volume.name.as_deref())
+            && caller.asks_for("status", Some(&volume.status))
     });
-    Ok(volumes)
+    Page::of(caller, volumes)
 }
 
-pub(super) async fn show(
-    State(simulator): State<Simulator>,
-    Extension(caller): Asked,
-    Id(id): Id,
-) -> Result<Json<Value>, Fault> {
+pub(super) async fn show(Extension(caller): Asked, Id(id): Id) -> Result<Json<Value>, Fault> {
     let volume = find(&caller, &id).await?;
-    Ok(Json(json!({"volume": view(&simulator, &caller, &volume).await?})))
+    Ok(Json(json!({"volume": view_in_full(&caller, &volume).await?})))
 }
 
 pub(super) async fn create(
@@ -66,10 +125,10 @@ pub(super) async fn create(
     body: Bytes,
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     caller.must_be_member("volume:create")?;
-    let given = input::body(&body, "volume")?;
+    let given = input::body(&body, KEY)?;
     let mut new = wanted(&simulator, &caller, &given)?;
     let kind = match &new.volume_type {
-        Some(name) => Some(usable_type(&caller, name).await?),
+        Some(name) => Some(types::named(&caller, name).await?),
         None => None,
     };
     new.key = kind.as_ref().map(|kind| order_key(&simulator, &caller, kind)).transpose()?.flatten();
@@ -80,7 +139,7 @@ pub(super) async fn create(
             return Err(error.into());
         }
     };
-    let shown = view(&simulator, &caller, &made).await?;
+    let shown = view(&caller, &made).await?;
     Ok((StatusCode::ACCEPTED, Json(json!({ "volume": shown }))))
 }
 
@@ -89,17 +148,25 @@ fn wanted(
     caller: &Caller,
     given: &Map<String, Value>,
 ) -> Result<NewVolume, Fault> {
+    if caller.microversion.is_at_least(53) {
+        let known = CREATE.iter().filter(|(since, _)| caller.microversion.is_at_least(*since));
+        let known: Vec<&str> = known.map(|(_, name)| *name).collect();
+        input::only(given, KEY, &known)?;
+    }
+    let zone = input::text(given, "availability_zone")?.unwrap_or_else(|| ZONE.to_owned());
     for unsupported in ["snapshot_id", "source_volid", "imageRef", "backup_id"] {
         if given.get(unsupported).is_some_and(|value| !value.is_null()) {
             return Err(Fault::bad(format!("{unsupported} is not supported here")));
         }
     }
+    if zone != ZONE {
+        return Err(Fault::bad(format!("Availability zone '{zone}' is invalid.")));
+    }
     Ok(NewVolume {
         id: VolumeId::new(new_id(simulator)?),
         project: ProjectId::new(caller.project.id.as_str()),
         user: caller.user(),
-        size_gb: input::size(given, "size")?
-            .ok_or_else(|| Fault::bad("size must be an integer and greater than 0"))?,
+        size_gb: input::size(given, "size")?.ok_or_else(Fault::malformed)?,
         status: "available".to_owned(),
         name: input::text(given, "name")?,
         description: input::text(given, "description")?,
@@ -107,16 +174,9 @@ fn wanted(
         key: None,
         snapshot_id: None,
         source_volume_id: None,
-        availability_zone: Some(
-            input::text(given, "availability_zone")?.unwrap_or_else(|| "nova".to_owned()),
-        ),
+        availability_zone: Some(zone),
         metadata: input::metadata(given, "metadata")?,
     })
-}
-
-async fn usable_type(caller: &Caller, name: &str) -> Result<VolumeType, Fault> {
-    let found = caller.store.volume_type(&caller.own(), name).await?;
-    found.ok_or_else(|| Fault::missing(format!("Volume type {name} could not be found.")))
 }
 
 /// A key for a volume of an encrypted type, under the caller's own authority
@@ -145,13 +205,15 @@ fn give_key_back(simulator: &Simulator, caller: &Caller, key: Option<&SecretId>)
 }
 
 pub(super) async fn update(
-    State(simulator): State<Simulator>,
     Extension(caller): Asked,
     Id(id): Id,
     body: Bytes,
 ) -> Result<Json<Value>, Fault> {
     caller.must_be_member("volume:update")?;
-    let given = input::body(&body, "volume")?;
+    let given = input::body(&body, KEY)?;
+    if given.is_empty() && caller.microversion.is_at_least(53) {
+        return Err(input::fits_no_schema(KEY, &Value::Object(given)));
+    }
     let change = VolumeChange {
         name: input::text(&given, "name")?,
         description: input::text(&given, "description")?,
@@ -162,7 +224,7 @@ pub(super) async fn update(
     };
     let id = VolumeId::new(id);
     let changed = caller.store.update_volume(&caller.scope(), &id, &change).await?;
-    Ok(Json(json!({"volume": view(&simulator, &caller, &changed).await?})))
+    Ok(Json(json!({"volume": view(&caller, &changed).await?})))
 }
 
 /// The key goes with the volume, as far as the caller may delete it.
@@ -183,33 +245,33 @@ pub(super) async fn act(
     Id(id): Id,
     body: Bytes,
 ) -> Result<StatusCode, Fault> {
-    let status =
-        reset_status(&caller, &body, "volume_extension:volume_admin_actions:reset_status")?;
+    let given = actions::reset_status(&body)?;
+    let Some(status) = input::text(&given, "status")? else {
+        return Err(Fault::bad(
+            "Must specify 'status', 'attach_status' or 'migration_status' for update.",
+        ));
+    };
+    let status = actions::known("Volume", &status, STATUSES)?;
+    find(&caller, &id).await?;
+    caller.must_be_admin("volume_extension:volume_admin_actions:reset_status")?;
     caller.store.set_volume_status(&Scope::All, &VolumeId::new(id), &status).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
-/// The status that `os-reset_status` asks for; there is no other action here.
-pub(super) fn reset_status(caller: &Caller, body: &Bytes, policy: &str) -> Result<String, Fault> {
-    let document: Value =
-        serde_json::from_slice(body).map_err(|_| Fault::bad("Malformed request body"))?;
-    if document.get("os-reset_status").is_none() {
-        let action = document.as_object().and_then(|actions| actions.keys().next());
-        let action = action.map_or("", String::as_str);
-        return Err(Fault::bad(format!("There is no such action: {action}")));
-    }
-    caller.must_be_admin(policy)?;
-    input::required(&input::body(body, "os-reset_status")?, "status")
-}
-
 async fn find(caller: &Caller, id: &str) -> Result<Volume, Fault> {
     let found = caller.store.volume(&caller.scope(), &VolumeId::new(id)).await?;
-    found.ok_or_else(|| Fault::missing(format!("Volume {id} could not be found.")))
+    found.ok_or_else(|| Fault::not_found("Volume", id))
 }
 
-async fn view(simulator: &Simulator, caller: &Caller, volume: &Volume) -> Result<Value, Fault> {
-    let types = names(caller).await?;
+async fn view(caller: &Caller, volume: &Volume) -> Result<Value, Fault> {
+    let types = types::names(caller).await?;
     let type_name = volume.volume_type_id.as_ref().and_then(|id| types.get(id));
     let metadata = caller.store.volume_metadata(&volume.id).await?;
-    Ok(views::volume(simulator, caller, volume, type_name.map(String::as_str), &metadata))
+    Ok(views::volume(caller, volume, type_name.map(String::as_str), &metadata))
+}
+
+async fn view_in_full(caller: &Caller, volume: &Volume) -> Result<Value, Fault> {
+    let mut shown = view(caller, volume).await?;
+    views::extend_volume(caller, volume, &mut shown);
+    Ok(shown)
 }

@@ -1,0 +1,42 @@
+//! The one action on volumes and snapshots: setting a status (cinder:
+//! `api/contrib/admin_actions.py`).
+
+use axum::body::Bytes;
+use serde_json::{Map, Value};
+
+use super::fault::Fault;
+use super::input;
+use crate::pyrepr::repr;
+
+const RESET_STATUS: &str = "os-reset_status";
+
+/// What `os-reset_status` is given.
+pub(super) fn reset_status(body: &Bytes) -> Result<Map<String, Value>, Fault> {
+    let document = input::json(body)?;
+    if document.get(RESET_STATUS).is_some() {
+        return input::body(body, RESET_STATUS);
+    }
+    let named = document.as_object().and_then(|actions| actions.keys().next());
+    Err(named.map_or_else(
+        || Fault::bad("Malformed request body"),
+        |action| {
+            Fault::bad(format!(
+                "There is no such action: {action}. Verify the request body and Content-Type \
+                 header and try again."
+            ))
+        },
+    ))
+}
+
+/// One of the statuses that there are, in lower case.
+pub(super) fn known(kind: &str, status: &str, all: &[&str]) -> Result<String, Fault> {
+    let lower = status.to_lowercase();
+    if all.contains(&lower.as_str()) {
+        return Ok(lower);
+    }
+    let valid: Vec<String> = all.iter().map(|status| repr(&Value::from(*status))).collect();
+    Err(Fault::bad(format!(
+        "{kind} status: {status} is invalid, valid statuses are: ({}).",
+        valid.join(", ")
+    )))
+}

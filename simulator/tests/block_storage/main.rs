@@ -1,0 +1,8 @@
+//! The block storage as Cinder's clients see it: bodies, statuses, roles, keys, quotas, faults.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cloud;
+mod refusals;
+mod views;
+mod volumes;
