@@ -23,6 +23,33 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // not the clients: it must not share their faults
     ("simulator", &["cinder-db", "transfer-core"]),
+    ("transfer-model", &["transfer-core"]),
+    (
+        "transfer-schedules",
+        &[
+            "barbican-client",
+            "cinder-db",
+            "keystone-client",
+            "openstack-http",
+            "simulator",
+            "transfer-core",
+            "transfer-engine",
+            "transfer-model",
+        ],
+    ),
+    (
+        "transfer-fuzz",
+        &[
+            "barbican-client",
+            "cinder-db",
+            "keystone-client",
+            "openstack-http",
+            "simulator",
+            "transfer-api",
+            "transfer-core",
+            "transfer-engine",
+        ],
+    ),
     (
         "volume-transfer",
         &[
@@ -34,6 +61,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transfer-api",
             "transfer-core",
             "transfer-engine",
+            "transfer-model",
+            "transfer-schedules",
         ],
     ),
     ("benches", &["transfer-core"]),
