@@ -1,6 +1,7 @@
 //! Every endpoint, given what it must not accept: the answer is a clear 4xx, and nothing changes.
 
-use crate::stack::{Reply, Stack, volume_id};
+use crate::cloud::Reply;
+use crate::stack::{Stack, volume_id};
 use axum::body::Body;
 use http::Request;
 use serde_json::json;

@@ -1,6 +1,7 @@
 //! A service that this one depends on is down, or says no: a clear answer, and nothing changed.
 
-use crate::stack::{Ask, Reply, Stack, volume_id};
+use crate::cloud::Reply;
+use crate::stack::{Ask, Stack, volume_id};
 use serde_json::json;
 use simulator::Service;
 use simulator::faults::{Action, Rule};

@@ -1,6 +1,7 @@
 //! Who may do what, and who sees what.
 
-use crate::stack::{Reply, Stack, volume_id};
+use crate::cloud::Reply;
+use crate::stack::{Stack, volume_id};
 use serde_json::json;
 
 async fn try_all(stack: &Stack, token: &str, volume: &str, id: &str) -> [Reply; 5] {
