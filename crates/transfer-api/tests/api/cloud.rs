@@ -35,7 +35,7 @@ pub(crate) struct Cloud {
     pub(crate) database: String,
     pub(crate) simulator: Simulator,
     keystone: InProcess,
-    barbican: InProcess,
+    pub(crate) barbican: InProcess,
 }
 
 /// A reply, read to its end.
@@ -54,7 +54,7 @@ impl Reply {
 
 impl Cloud {
     pub(crate) async fn new() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = folder();
         let file = folder.path().join("cinder.sqlite");
         std::fs::write(&file, EMPTY.get_or_init(empty_database).await).unwrap();
         let simulator = Simulator::new(Config {
@@ -153,9 +153,15 @@ pub(crate) async fn answer(router: Router, request: Request<Body>) -> Reply {
     }
 }
 
+/// A folder for what nobody needs tomorrow: in memory where the system has files there, so that no
+/// commit waits for a disk.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_no_such_place| tempfile::tempdir()).unwrap()
+}
+
 /// The file of a database with all tables and nothing in them.
 async fn empty_database() -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = folder();
     let file = folder.path().join("cinder.sqlite");
     let store = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
     store.create_cinder_tables().await.unwrap();
