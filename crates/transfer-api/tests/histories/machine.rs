@@ -7,13 +7,14 @@ use crate::reference::{Fate, Mistake, Reference};
 use crate::request::{self, Made};
 use crate::service::{Outcome, Service, Stroke};
 use crate::tally::Tally;
+use crate::watcher::Watcher;
 use crate::{compare, life};
 use openstack_http::Exchange as _;
 use simulator::Service as Which;
 use simulator::faults::{Action, Early, Rule};
 use std::collections::BTreeMap;
-use transfer_core::invariants::{Answer, History, Told, World, check, check_at_rest};
-use transfer_core::{Operation as Deed, ProjectId, SecretId, TransferId};
+use transfer_core::invariants::{Told, World};
+use transfer_core::{ProjectId, SecretId, TransferId};
 
 /// A cloud with a service, the reference beside it, and what a watcher saw.
 pub(crate) struct Machine {
@@ -22,7 +23,7 @@ pub(crate) struct Machine {
     pub(crate) reference: Reference,
     pub(crate) offers: Vec<Made>,
     pub(crate) keys_made: u32,
-    history: History,
+    watcher: Watcher,
     tokens: BTreeMap<Person, String>,
 }
 
@@ -51,7 +52,7 @@ impl Machine {
             reference: Reference::with(mistake),
             offers: Vec::new(),
             keys_made: 0,
-            history: History::default(),
+            watcher: Watcher::default(),
             tokens: BTreeMap::new(),
         };
         for person in Person::ALL {
@@ -166,26 +167,30 @@ impl Machine {
         let known = &self.reference.offers[number];
         if known.key_known && known.fate == Fate::Open {
             let (world, project) = (self.world(), self.project(by));
-            self.history.showed_auth_key(&world, &life::volume_id(known.volume), &project);
+            self.watcher.showed_auth_key(&world, &life::volume_id(known.volume), &project);
         }
     }
 
     fn note_answer(&mut self, by: Person, ask: &Ask, status: Option<u16>) {
-        let (operation, offer) = match ask.what {
-            What::Accept { offer, .. } => (Deed::Accept, offer),
-            What::Withdraw { offer } => (Deed::Cancel, offer),
-            What::Offer { .. } | What::Show { .. } | What::List { .. } => return,
-        };
-        let Some(number) = self.reference.offer(offer) else { return };
         let told = match status {
             None => Told::Nothing,
             Some(202) => Told::Done,
             Some(_refused) => Told::Refused,
         };
-        // Rows do not tell who took an offer back: one's success explains another's refusal.
-        let caller = self.project(if operation == Deed::Cancel { Person::X } else { by });
-        let offer = self.offers[number].id.clone();
-        self.history.answers.push(Answer { offer, operation, caller, told });
+        let id = |place| self.reference.offer(place).map(|number| self.offers[number].id.clone());
+        match ask.what {
+            What::Accept { offer, .. } => {
+                if let Some(id) = id(offer) {
+                    self.watcher.accepted(id, self.project(by), told);
+                }
+            }
+            What::Withdraw { offer } => {
+                if let Some(id) = id(offer) {
+                    self.watcher.cancelled(id, told);
+                }
+            }
+            What::Offer { .. } | What::Show { .. } | What::List { .. } => {}
+        }
     }
 
     fn log_in(&mut self, person: Person) {
@@ -197,33 +202,15 @@ impl Machine {
     /// The invariants hold, and the world is as the reference says.
     pub(crate) fn look(&mut self) -> Result<(), String> {
         let world = self.world();
-        self.watch(&world);
-        let broken = check(&world, &self.history);
-        if !broken.is_empty() {
-            return Err(lines(broken));
-        }
-        let differences = compare::differences(self, &self.reference, &world);
-        if differences.is_empty() { Ok(()) } else { Err(lines(differences)) }
+        self.watcher.see(&world);
+        self.all_right(self.watcher.broken(&world), &world)
     }
 
-    /// Takes down rows that are new. A snapshot that shares a volume's key shares its past.
-    fn watch(&mut self, world: &World) {
-        let known: Vec<_> = self.history.keys.keys().cloned().collect();
-        self.history.observe(world);
-        for volume in &world.volumes {
-            let shares = |row: &&transfer_core::invariants::Row| {
-                !known.contains(&row.id) && row.key.is_some() && row.key == volume.row.key
-            };
-            for row in volume.snapshots.iter().filter(shares) {
-                let (keys, entitled) = (&mut self.history.keys, &mut self.history.entitled);
-                if let Some(past) = keys.get(&volume.row.id).cloned() {
-                    keys.insert(row.id.clone(), past);
-                }
-                if let Some(projects) = entitled.get(&volume.row.id).cloned() {
-                    entitled.insert(row.id.clone(), projects);
-                }
-            }
-        }
+    fn all_right(&self, broken: Vec<String>, world: &World) -> Result<(), String> {
+        let differences = compare::differences(self, &self.reference, world);
+        // What is broken says more than what is different.
+        let wrong = if broken.is_empty() { differences } else { broken };
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join("\n")) }
     }
 
     /// No service fails any more, everybody comes back, and all is paid.
@@ -238,14 +225,7 @@ impl Machine {
             assert_eq!(reply.map(|reply| reply.status), Some(200));
         }
         let world = self.world();
-        let broken = check_at_rest(&world, &self.history);
-        if !broken.is_empty() {
-            return Err(lines(broken));
-        }
-        if !world.debts.is_empty() {
-            return Err(format!("still owed: {:?}", world.debts));
-        }
-        self.look()
+        self.all_right(self.watcher.broken_at_rest(&world), &world)
     }
 
     pub(crate) fn world(&self) -> World {
@@ -316,8 +296,4 @@ fn allows(fault: Fault, status: u16) -> bool {
             | How::Kills { .. },
         ) => status == 503,
     }
-}
-
-fn lines(all: Vec<impl std::fmt::Display>) -> String {
-    all.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -17,6 +17,7 @@ mod request;
 mod service;
 mod tally;
 mod telling;
+mod watcher;
 
 use operation::{Ask, By, Door, Life, Operation, Sabotage, What, history};
 use proptest::prelude::*;

@@ -4,16 +4,17 @@
 //! service: only the owner's project can offer or take back an encrypted volume, and rows that are the
 //! recipient's already cost nothing.
 
-use crate::operation::{Ask, By, Door, Kind, Life, Operation, Person, Shown, Status, What};
+mod life;
+mod quota;
+
+pub(crate) use quota::{GIGABYTES, SNAPSHOTS, VOLUMES};
+
+use crate::operation::{Ask, By, Door, Kind, Operation, Person, Shown, Status, What};
+use quota::count;
 use std::collections::BTreeMap;
 
 /// How long a token lives.
 const TOKEN_MINUTES: i64 = 60;
-
-/// What the configuration allows every project.
-pub(crate) const VOLUMES: i64 = 4;
-pub(crate) const SNAPSHOTS: i64 = 4;
-pub(crate) const GIGABYTES: i64 = 8;
 
 /// A rule got wrong on purpose, to see whether anybody notices.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -151,20 +152,6 @@ impl Reference {
         };
         let open = |offer: &Offer| offer.fate == Fate::Open && seen(offer);
         (0..self.offers.len()).filter(|number| open(&self.offers[*number])).collect()
-    }
-
-    /// What the rows of a project add up to, by resource.
-    pub(crate) fn used(&self, project: Person) -> BTreeMap<String, i64> {
-        let mut used = BTreeMap::new();
-        for volume in self.volumes.iter().filter(|volume| volume.live) {
-            if volume.owner == project {
-                count(&mut used, volume.kind, &[("volumes", 1), ("gigabytes", volume.size_gb)]);
-            }
-            for _own in volume.snapshots.iter().filter(|snapshot| snapshot.owner == project) {
-                count(&mut used, volume.kind, &[("snapshots", 1), ("gigabytes", volume.size_gb)]);
-            }
-        }
-        used
     }
 
     fn wrongly(&self, mistake: Mistake) -> bool {
@@ -311,123 +298,10 @@ impl Reference {
             || self.wrongly(Mistake::AnybodyWithdraws);
         if offer.fate == Fate::Open && sees { Ok(number) } else { Err(404) }
     }
-
-    fn live(&mut self, life: Life) -> Result<(), Refused> {
-        match life {
-            Life::MakeVolume { by, kind, size_gb, encrypted } => {
-                return self.make_volume(by, kind, size_gb, encrypted);
-            }
-            Life::MakeSnapshot { volume, .. } => return self.make_snapshot(volume),
-            Life::DeleteVolume { volume } => {
-                let volume = self.find(volume)?;
-                if !volume.snapshots.is_empty() || volume.status == Status::AwaitingTransfer {
-                    return Err(400);
-                }
-                volume.live = false;
-            }
-            Life::DeleteSnapshot { volume } => {
-                self.first_snapshot(volume)?;
-                self.find(volume)?.snapshots.remove(0);
-            }
-            Life::ResetVolume { volume, status } => self.find(volume)?.status = status,
-            Life::ResetSnapshot { volume, status } => self.first_snapshot(volume)?.status = status,
-            Life::SetQuota { of, resource, limit } => {
-                self.limits.insert((of, resource), limit);
-            }
-            Life::Pass { minutes } => self.minute += minutes,
-            Life::Restart | Life::Recover | Life::Sabotage(_) => {}
-        }
-        Ok(())
-    }
-
-    fn make_volume(
-        &mut self,
-        by: Person,
-        kind: Kind,
-        size_gb: i64,
-        encrypted: bool,
-    ) -> Result<(), Refused> {
-        if kind == Kind::Private && (by == Person::Z || by == Person::Admin) {
-            return Err(404);
-        }
-        let mut gains = BTreeMap::new();
-        count(&mut gains, kind, &[("volumes", 1), ("gigabytes", size_gb)]);
-        if self.exceeds(by, "per_volume_gigabytes", size_gb) || self.is_over(by, &gains) {
-            return Err(413);
-        }
-        self.volumes.push(Volume {
-            owner: by,
-            kind,
-            size_gb,
-            status: Status::Available,
-            live: true,
-            custodian: encrypted.then_some(Custodian::Project(by)),
-            snapshots: Vec::new(),
-        });
-        Ok(())
-    }
-
-    fn make_snapshot(&mut self, volume: usize) -> Result<(), Refused> {
-        let (owner, kind, size_gb, status) = {
-            let volume = self.find(volume)?;
-            (volume.owner, volume.kind, volume.size_gb, volume.status)
-        };
-        if status != Status::Available {
-            return Err(400);
-        }
-        let mut gains = BTreeMap::new();
-        count(&mut gains, kind, &[("snapshots", 1), ("gigabytes", size_gb)]);
-        if self.is_over(owner, &gains) {
-            return Err(413);
-        }
-        let number = self.snapshots_made;
-        self.snapshots_made += 1;
-        let snapshots = &mut self.find(volume)?.snapshots;
-        snapshots.push(Snapshot { number, owner, status: Status::Available });
-        Ok(())
-    }
-
-    fn find(&mut self, volume: usize) -> Result<&mut Volume, Refused> {
-        self.volumes.get_mut(volume).filter(|volume| volume.live).ok_or(404)
-    }
-
-    fn first_snapshot(&mut self, volume: usize) -> Result<&mut Snapshot, Refused> {
-        self.find(volume)?.snapshots.first_mut().ok_or(404)
-    }
-
-    fn exceeds(&self, by: Person, resource: &'static str, amount: i64) -> bool {
-        let configured = match resource {
-            "volumes" => VOLUMES,
-            "snapshots" => SNAPSHOTS,
-            "gigabytes" => GIGABYTES,
-            _of_a_type_or_of_one_volume => -1,
-        };
-        let limit = self.limits.get(&(by, resource)).copied().unwrap_or(configured);
-        limit >= 0 && amount > limit
-    }
-
-    fn is_over(&self, by: Person, gains: &BTreeMap<String, i64>) -> bool {
-        let used = self.used(by);
-        let limited = ["volumes", "gigabytes", "snapshots"];
-        let of_type = ["volumes_fast", "gigabytes_fast", "snapshots_fast"];
-        let types_too = !self.wrongly(Mistake::TypesHaveNoQuota);
-        limited.into_iter().chain(of_type.into_iter().filter(|_one| types_too)).any(|resource| {
-            let gain = gains.get(resource).copied().unwrap_or(0);
-            gain > 0 && self.exceeds(by, resource, gain + used.get(resource).copied().unwrap_or(0))
-        })
-    }
 }
 
 impl Volume {
     fn snapshots_are_available(&self) -> bool {
         self.snapshots.iter().all(|snapshot| snapshot.status == Status::Available)
-    }
-}
-
-/// Each counts for all types and for its own.
-fn count(counts: &mut BTreeMap<String, i64>, kind: Kind, amounts: &[(&str, i64)]) {
-    for (resource, amount) in amounts {
-        *counts.entry((*resource).to_owned()).or_insert(0) += amount;
-        *counts.entry(format!("{resource}_{}", kind.name())).or_insert(0) += amount;
     }
 }
