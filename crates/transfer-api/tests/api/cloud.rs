@@ -1,5 +1,5 @@
-//! A cloud without sockets, whose time stands still, and services on it: database files, clients, and
-//! the simulator. Shared by the test crates beside this one.
+//! A cloud without sockets, whose time stands still, and services on it: database files, clients,
+//! and the simulator. Shared by the test crates beside this one.
 
 use axum::Router;
 use axum::body::{Body, Bytes};

@@ -1,5 +1,5 @@
-//! The world's own life: volumes, snapshots and quotas come, change and go, time passes, the service
-//! restarts; and sabotage.
+//! The world's own life: volumes, snapshots and quotas come, change and go, time passes, the
+//! service restarts; and sabotage.
 
 use crate::machine::Machine;
 use crate::operation::{Kind, Life, Operation, Person, Sabotage, Status};
@@ -17,9 +17,9 @@ pub(crate) fn snapshot_id(number: usize) -> SnapshotId {
     SnapshotId::new(format!("22222222-2222-4222-8222-{number:012}"))
 }
 
-/// The world in which every history begins: v0 plain with a snapshot, v1 encrypted, v2 encrypted with
-/// two snapshots on its key, v3 encrypted with a snapshot on another key, v4 plain; x owns three of
-/// them, y two.
+/// The world in which every history begins: v0 plain with a snapshot, v1 encrypted, v2 encrypted
+/// with two snapshots on its key, v3 encrypted with a snapshot on another key, v4 plain; x owns
+/// the first three, y the others.
 pub(crate) fn begin(machine: &mut Machine) {
     for (kind, is_public) in [(Kind::Fast, true), (Kind::Private, false)] {
         let projects = [Person::X, Person::Y].map(|person| machine.project(person));

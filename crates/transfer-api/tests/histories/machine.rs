@@ -1,5 +1,5 @@
-//! The machine: carries a history out on the real service, and holds every answer, and the world after
-//! it, against the reference and the invariants.
+//! The machine: carries a history out on the real service, and holds every answer, and the world
+//! after it, against the reference and the invariants.
 
 use crate::cloud::Cloud;
 use crate::operation::{Ask, Fault, How, Operation, Person, Shown, What};

@@ -1,7 +1,8 @@
 //! What can happen: the operations of a history, and how they are drawn.
 //!
-//! Volumes are named by their number in order of creation, offers by their place among all: open ones
-//! first, newest first. So every operation keeps a meaning when others are taken out of its history.
+//! Volumes are named by their number in order of creation, offers by their place among all: open
+//! ones first, newest first. So every operation keeps a meaning when others are taken out of its
+//! history.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -280,7 +281,8 @@ fn what() -> impl Strategy<Value = (By, What)> {
             anybody(),
             (offer(), shown).prop_map(|(offer, shown)| What::Accept { offer, shown }),
         ),
-        3 => (by(), offer().prop_map(|offer| What::Withdraw { offer })),
+        2 => (by(), offer().prop_map(|offer| What::Withdraw { offer })),
+        2 => (anybody(), offer().prop_map(|offer| What::Withdraw { offer })),
         1 => (by(), offer().prop_map(|offer| What::Show { offer })),
         1 => (anybody(), any::<bool>().prop_map(|all_tenants| What::List { all_tenants })),
     ]

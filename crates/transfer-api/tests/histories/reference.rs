@@ -1,8 +1,8 @@
 //! The reference: what volumes, offers and quotas are, and what becomes of them, without a service.
 //!
-//! It follows Cinder 29 (`transfer/api.py`, `quota.py`) and, where this service knowingly differs, this
-//! service: only the owner's project can offer or take back an encrypted volume, and rows that are the
-//! recipient's already cost nothing.
+//! It follows Cinder 29 (`transfer/api.py`, `quota.py`) and, where this service knowingly differs,
+//! this service: only the owner's project can offer or take back an encrypted volume, rows that are
+//! the recipient's already cost nothing, and a snapshot is given up by the project that has it.
 
 mod life;
 mod quota;
@@ -105,8 +105,8 @@ impl Reference {
         Self { mistake, ..Self::default() }
     }
 
-    /// The status of the answer, and the world afterwards. Statuses of the world's own life are those
-    /// that the block storage's API would answer.
+    /// The status of the answer, and the world afterwards. Statuses of the world's own life are
+    /// those that the block storage's API would answer.
     pub(crate) fn after(&self, operation: &Operation) -> (u16, Self) {
         let mut after = self.clone();
         match after.act(operation) {

@@ -1,4 +1,5 @@
-//! One life of the service: a process's worth of engine, connections and tasks, which can be killed.
+//! One life of the service: a process's worth of engine, connections and tasks, which can be
+//! killed.
 
 use crate::cloud::{Cloud, Reply, answer};
 use crate::reference::{GIGABYTES, SNAPSHOTS, VOLUMES};
@@ -78,7 +79,7 @@ impl Service {
                     let mut struck = false;
                     while self.tasks() > self.idle + usize::from(struck) {
                         struck = struck || is_struck(fault).await;
-                        tokio::task::yield_now().await;
+                        let_others_work().await;
                     }
                     fault.release();
                     self.is_idle().await;
@@ -103,13 +104,19 @@ impl Service {
     /// Waits until nothing is left to do.
     async fn is_idle(&self) {
         while self.tasks() > self.idle {
-            tokio::task::yield_now().await;
+            let_others_work().await;
         }
     }
 
     fn tasks(&self) -> usize {
         self.runtime.metrics().num_alive_tasks()
     }
+}
+
+/// Lets the runtime's tasks, and the threads of the database, come to their turn.
+async fn let_others_work() {
+    std::thread::yield_now();
+    tokio::task::yield_now().await;
 }
 
 async fn is_struck(fault: &Fault) -> bool {

@@ -24,8 +24,8 @@ impl Watcher {
         }
     }
 
-    /// A project shows the auth key of an offer of this volume: it may hold all keys of it, rows that
-    /// are deleted by now included.
+    /// A project shows the auth key of an offer of this volume: it may hold all keys of it, those
+    /// of deleted rows included.
     pub(crate) fn showed_auth_key(
         &mut self,
         world: &World,
@@ -50,8 +50,8 @@ impl Watcher {
         self.0.answers.push(Answer { offer, operation: Operation::Accept, caller, told });
     }
 
-    /// As [`Watcher::accepted`], of a cancel. Rows do not tell who took an offer back, so that anybody's
-    /// success explains a refusal: all count as the same caller's.
+    /// As [`Watcher::accepted`], of a cancel. Rows do not tell who took an offer back, so that
+    /// anybody's success explains a refusal: all count as the same caller's.
     pub(crate) fn cancelled(&mut self, offer: TransferId, told: Told) {
         let caller = ProjectId::new("anybody");
         self.0.answers.push(Answer { offer, operation: Operation::Cancel, caller, told });
