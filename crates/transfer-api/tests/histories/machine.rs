@@ -11,6 +11,7 @@ use crate::watcher::Watcher;
 use crate::{compare, life};
 use openstack_http::Exchange as _;
 use simulator::Service as Which;
+use simulator::events::Event;
 use simulator::faults::{Action, Early, Rule};
 use std::collections::BTreeMap;
 use transfer_core::invariants::{Told, World};
@@ -97,10 +98,12 @@ impl Machine {
             };
             (self.cloud.simulator.faults().add(rule(fault)), stroke)
         });
+        let begun = self.cloud.simulator.events().len();
         let Outcome { reply, struck } = self.service.ask(request, planted);
         self.cloud.simulator.faults().clear();
-        let met = ask.fault.filter(|_fault| struck);
-        if let Some(fault) = met {
+        let met = ask.fault.filter(|_fault| struck).map(|fault| self.met(fault, begun));
+        if let Some((fault, _request)) = &met {
+            let fault = *fault;
             tally.met(fault);
             if matches!(fault.how, How::Kills { .. }) {
                 self.die();
@@ -112,7 +115,7 @@ impl Machine {
         if reply.status == expected {
             request::check(self, by, ask, &reply)?;
             self.adopt(after, request::made(ask, &reply));
-        } else if !met.is_some_and(|fault| allows(fault, reply.status)) {
+        } else if !met.is_some_and(|(fault, request)| allows(fault, &request, reply.status)) {
             let (status, text) = (reply.status, reply.text);
             return Err(format!("answered {status} {text}, the reference says {expected}"));
         }
@@ -120,6 +123,13 @@ impl Machine {
             self.log_in(by);
         }
         Ok(())
+    }
+
+    /// The request that a fault struck, of those since.
+    fn met(&self, fault: Fault, begun: usize) -> (Fault, Event) {
+        let since = self.cloud.simulator.events().into_iter().skip(begun);
+        let mut asked = since.filter(|event| event.service == fault.service);
+        (fault, asked.nth(fault.nth as usize - 1).unwrap())
     }
 
     /// Nobody was told: the operation took place or did not.
@@ -280,10 +290,17 @@ fn rule(fault: Fault) -> Rule {
     Rule::on(fault.service, action).nth(fault.nth)
 }
 
-/// What a request may be told when this happens to it, besides what the reference says: always that
-/// nothing has changed.
-fn allows(fault: Fault, status: u16) -> bool {
+/// What a caller may be told when this happens to this request of the service, besides what the
+/// reference says: always that nothing has changed. Deletions come after the answer, and a token of
+/// the service's own that is refused is renewed once.
+fn allows(fault: Fault, request: &Event, status: u16) -> bool {
+    let is_own = request.user.as_deref() == Some("cinder");
     match (fault.service, fault.how) {
+        _ if request.method == http::Method::DELETE => false,
+        (Which::Barbican, How::Refused { status: 401 }) if is_own => false,
+        (Which::Keystone, How::Refused { status: 401 }) if request.method == http::Method::GET => {
+            false
+        }
         (Which::Barbican, How::Refused { status: refused }) => status == refused,
         (
             _,

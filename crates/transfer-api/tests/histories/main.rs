@@ -27,7 +27,7 @@ use std::cell::RefCell;
 use tally::Tally;
 
 const SEED: u64 = 20_260_101;
-const CASES: u32 = 72;
+const CASES: u32 = 96;
 const LONGEST: usize = 40;
 
 /// What the histories of one run come across, whichever they are.
@@ -84,7 +84,7 @@ fn config() -> Config {
     let regressions = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/histories/regressions.txt");
     config.failure_persistence = Some(Box::new(FileFailurePersistence::Direct(regressions)));
     config.source_file = Some(file!());
-    config.max_shrink_iters = 4000;
+    config.max_shrink_iters = 1000;
     config
 }
 

@@ -301,7 +301,7 @@ fn life() -> impl Strategy<Value = Life> {
         3 => (volume(), any::<bool>())
             .prop_map(|(volume, own_key)| Life::MakeSnapshot { volume, own_key }),
         1 => volume().prop_map(|volume| Life::DeleteSnapshot { volume }),
-        1 => (volume(), status).prop_map(|(volume, status)| Life::ResetVolume { volume, status }),
+        3 => (1..4_usize, status).prop_map(|(volume, status)| Life::ResetVolume { volume, status }),
         1 => (volume(), of_snapshot)
             .prop_map(|(volume, status)| Life::ResetSnapshot { volume, status }),
         2 => (person(), resource(), -1..6_i64)

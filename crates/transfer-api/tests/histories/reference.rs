@@ -27,10 +27,12 @@ pub(crate) enum Mistake {
     SnapshotsStayBehind,
     TokensLiveForever,
     TypesHaveNoQuota,
+    AdminsWithdrawEncrypted,
+    OnlyWaitingIsWithdrawn,
 }
 
 impl Mistake {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::AnyAuthKeyOpens,
         Self::EncryptedAtAnyMicroversion,
         Self::SnapshotsCostNothing,
@@ -39,6 +41,8 @@ impl Mistake {
         Self::SnapshotsStayBehind,
         Self::TokensLiveForever,
         Self::TypesHaveNoQuota,
+        Self::AdminsWithdrawEncrypted,
+        Self::OnlyWaitingIsWithdrawn,
     ];
 }
 
@@ -274,12 +278,17 @@ impl Reference {
 
     fn withdraw(&mut self, by: Person, place: usize) -> Result<u16, Refused> {
         let number = self.visible(by, place)?;
+        let whoever = self.wrongly(Mistake::AdminsWithdrawEncrypted);
+        let only_waiting = self.wrongly(Mistake::OnlyWaitingIsWithdrawn);
         let volume = &mut self.volumes[self.offers[number].volume];
         if !volume.live {
             return Err(404);
         }
-        if volume.custodian.is_some() && by != volume.owner {
+        if volume.custodian.is_some() && by != volume.owner && !whoever {
             return Err(403);
+        }
+        if only_waiting && volume.status != Status::AwaitingTransfer {
+            return Err(400);
         }
         if volume.status == Status::AwaitingTransfer {
             volume.status = Status::Available;
