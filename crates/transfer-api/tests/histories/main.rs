@@ -107,7 +107,8 @@ fn search(config: Config, mistake: Option<Mistake>, tally: &RefCell<Tally>) -> R
 #[test]
 fn every_history_is_one_that_the_reference_allows() {
     let config = config();
-    println!("{:?}, {} cases", config.rng_seed, config.cases);
+    let cases = config.cases;
+    println!("{:?}, {cases} cases", config.rng_seed);
     let tally = RefCell::default();
     let outcome = search(config, None, &tally);
     let tally = tally.take();
@@ -115,9 +116,10 @@ fn every_history_is_one_that_the_reference_allows() {
     if let Err(what) = outcome {
         panic!("this is not allowed:\n{what}");
     }
-    // They get somewhere: everything succeeded, every refusal and every fault was met.
+    // They get somewhere: everything succeeded, every refusal and every fault was met. Fewer
+    // histories than usual may see less.
     for words in EVERYTHING {
-        assert!(tally.of(words) > 0, "no history came across \"{words}\"");
+        assert!(tally.of(words) > 0 || cases < CASES, "no history came across \"{words}\"");
     }
 }
 
@@ -125,7 +127,13 @@ fn every_history_is_one_that_the_reference_allows() {
 #[test]
 fn a_reference_with_a_wrong_rule_is_contradicted() {
     for mistake in Mistake::ALL {
-        let config = Config { failure_persistence: None, max_shrink_iters: 0, ..config() };
+        let config = Config {
+            cases: CASES,
+            rng_seed: RngSeed::Fixed(SEED),
+            failure_persistence: None,
+            max_shrink_iters: 0,
+            ..config()
+        };
         let contradicted = search(config, Some(mistake), &RefCell::default());
         assert!(contradicted.is_err(), "nobody noticed {mistake:?}");
     }
