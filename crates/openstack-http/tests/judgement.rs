@@ -127,6 +127,19 @@ async fn a_message_that_quotes_a_secret_is_dropped() {
 }
 
 #[tokio::test]
+async fn a_message_that_quotes_a_secret_with_escapes_is_dropped() {
+    for body in [
+        r#"{"error":{"message":"'pa\\'5\\\\5' is too short"}}"#,
+        r#"{"error":{"message":"pa\u0007'5\\5 is too short"}}"#,
+    ] {
+        let service = service(400, &[], body);
+        let call = service.call(http::Method::POST, "/thing");
+        let found = call.secret(br"pa'5\5").send(&[StatusCode::OK]).await.err();
+        assert_eq!(found, Some(refused(400, "bad request")), "{body}");
+    }
+}
+
+#[tokio::test]
 async fn a_long_message_is_cut() {
     let body = format!(r#"{{"description":"{}"}}"#, "ü".repeat(1000)).leak();
     assert_eq!(failure(400, &[], body).await, refused(400, &"ü".repeat(300)));
