@@ -97,13 +97,52 @@ impl ServiceSession {
     }
 }
 
-/// A tenth of its life before a token's end, five minutes at most.
+/// A tenth of its life before a token's end, five minutes at most. Keystone's word for both times is
+/// not trusted: a life may be negative.
 fn renew_at(identity: &Identity) -> OffsetDateTime {
-    let life = identity.expires_at - identity.issued_at;
-    identity.expires_at - MARGIN.min(life / 10)
+    let life = (identity.expires_at - identity.issued_at).max(Duration::ZERO);
+    identity.expires_at.saturating_sub(MARGIN.min(life / 10))
 }
 
 /// No caller panics while it holds the lock, so what it guards is whole.
 fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
     kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::renew_at;
+    use crate::{Catalog, Identity};
+    use time::OffsetDateTime;
+    use time::macros::datetime;
+
+    #[test]
+    fn a_token_is_renewed_before_its_end_whatever_keystone_says_of_its_life() {
+        for (issued_at, expires_at, expected) in [
+            (datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-01 1:00 UTC), "0:55:00.0"),
+            (datetime!(2026-01-01 0:00 UTC), datetime!(2026-01-01 0:10 UTC), "0:09:00.0"),
+            // its end before its beginning
+            (datetime!(2026-01-01 1:00 UTC), datetime!(2026-01-01 0:00 UTC), "0:00:00.0"),
+            (datetime!(9999-12-31 23:59:59 -23:59), datetime!(9999-12-31 23:59 UTC), "23:59:00.0"),
+        ] {
+            let at = renew_at(&identity(issued_at, expires_at));
+            assert!(at <= expires_at);
+            assert_eq!(at.time().to_string(), expected);
+        }
+    }
+
+    fn identity(issued_at: OffsetDateTime, expires_at: OffsetDateTime) -> Identity {
+        Identity {
+            user: "u".into(),
+            user_name: "u".to_owned(),
+            user_domain: "d".to_owned(),
+            project: None,
+            project_name: None,
+            project_domain: None,
+            roles: vec![],
+            issued_at,
+            expires_at,
+            catalog: Catalog::default(),
+        }
+    }
 }
