@@ -2,6 +2,4 @@
 
 #![no_main]
 
-use transfer_fuzz::Run;
-
-libfuzzer_sys::fuzz_target!(|run: Run| run.check());
+libfuzzer_sys::fuzz_target!(|input: &[u8]| transfer_fuzz::run("hand_over", input));

@@ -2,4 +2,4 @@
 
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|row: &str| transfer_fuzz::check_row(row));
+libfuzzer_sys::fuzz_target!(|input: &[u8]| transfer_fuzz::run("journal", input));

@@ -3,7 +3,7 @@
 //! They are said from outside, by the public face of `transfer-core`, and not by a second copy of
 //! its state machine.
 
-use crate::next;
+use crate::hand_over::next;
 use std::collections::BTreeSet;
 use transfer_core::{
     Authority, Debt, Effect, Event, Garbage, HandOver, KeyCopy, Pending, Phase, SecretId, Step,

@@ -1,23 +1,22 @@
-//! Fuzzing as a library: what a target feeds in and what must come of it. A failure is a panic.
-//!
-//! - [`Run`] is a claim and a sequence of events, legal or not; after every one of them the
-//!   hand-over has kept the promises of its documentation.
-//! - [`check_row`] takes a text for a journal row: it is refused, or loads to a state that keeps
-//!   the same promises.
-//!
-//! The promises themselves stand in `promises`. Nothing here reads a clock or draws a number: an
-//! input reproduces its run.
+//! Any sequence of events on any hand-over, legal or not: after every one of them the hand-over has
+//! kept the promises of its documentation.
 
-mod promises;
-
-use arbitrary::Arbitrary;
+use crate::promises;
+use arbitrary::{Arbitrary, Unstructured};
 use transfer_core::{
     Effect, Event, HandOver, Operation, Parties, Pending, Refusal, SecretId, Step,
 };
 
+/// Lets it all happen.
+pub(crate) fn check(input: &[u8]) {
+    if let Ok(run) = Run::arbitrary_take_rest(Unstructured::new(input)) {
+        run.check();
+    }
+}
+
 /// A claim of up to four keys, and what happens to it.
 #[derive(Arbitrary, Debug)]
-pub struct Run {
+struct Run {
     operation: Claimed,
     keys: [Option<Secret>; 4],
     events: Vec<Happening>,
@@ -66,11 +65,7 @@ enum Happening {
 }
 
 impl Run {
-    /// Lets it all happen.
-    ///
-    /// # Panics
-    /// When the hand-over breaks a promise.
-    pub fn check(&self) {
+    fn check(&self) {
         let mut state = self.claim();
         promises::check_state(&state);
         for happening in &self.events {
@@ -99,17 +94,6 @@ impl Run {
             Parties { donor: "x".into(), caller: "y".into(), user: "u".into() },
             self.keys.iter().flatten().map(|key| key.id()),
         )
-    }
-}
-
-/// Reads a text as a journal row.
-///
-/// # Panics
-/// When what loads is not written as it was read, or breaks a promise.
-pub fn check_row(row: &str) {
-    if let Ok(state) = HandOver::from_journal(row) {
-        promises::check_state(&state);
-        promises::check_end(state);
     }
 }
 
@@ -143,7 +127,7 @@ impl Happening {
 
 /// The event that answers what is pending, with `made` for the secret that it creates, if it does.
 /// `None` at rest.
-fn next(state: &HandOver, made: SecretId) -> Option<Event> {
+pub(crate) fn next(state: &HandOver, made: SecretId) -> Option<Event> {
     match state.pending() {
         Pending::Effects(effects) => match effects.into_iter().next()? {
             Effect::CreateShell { like, .. } => {
@@ -154,5 +138,50 @@ fn next(state: &HandOver, made: SecretId) -> Option<Event> {
         Pending::Commit => Some(Event::Committed),
         Pending::Abort => Some(Event::Aborted),
         Pending::Rest => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Event, HandOver, Operation, Parties, SecretId, Step, promises};
+    use crate::objection::objection;
+
+    fn claim(key: &str) -> HandOver {
+        let parties = Parties { donor: "x".into(), caller: "y".into(), user: "u".into() };
+        let keys = [SecretId::new(key)];
+        HandOver::claim("h".into(), Operation::Accept, "v".into(), "t".into(), parties, keys)
+    }
+
+    fn after(events: &[Event]) -> HandOver {
+        let mut state = claim("k");
+        events.iter().for_each(|event| state.apply(event.clone()).unwrap());
+        state
+    }
+
+    /// A state machine that goes another way than the event allows.
+    #[test]
+    fn a_move_that_breaks_a_promise_is_found() {
+        let shell = Event::ShellCreated { old: "k".into(), shell: "s".into() };
+        let filled = Event::Filled { old: "k".into() };
+        let doubt = Event::Unknown { step: Step::CreateShell };
+        let done = [shell.clone(), filled.clone(), Event::Committed];
+        for (before, event, after, words) in [
+            (after(&[]), Event::GaveUp, after(&done), "led from"),
+            (after(&done), Event::GaveUp, after(&done), "had ended"),
+            (after(&[]), shell.clone(), after(&[]), "was lost"),
+            (after(std::slice::from_ref(&shell)), filled, after(&[]), "lost the shell"),
+            (after(&[]), Event::GaveUp, claim("other"), "changed what the claim had bound"),
+            (after(&[]), Event::TakenOver, after(&[Event::GaveUp]), "the fence"),
+            (
+                after(std::slice::from_ref(&doubt)),
+                shell.clone(),
+                after(&[shell]),
+                "dispelled a doubt",
+            ),
+            (after(&[]), doubt, after(&[]), "leaves no doubt"),
+        ] {
+            let objection = objection(|| promises::check_move(&before, &event, &after));
+            assert!(objection.contains(words), "{words}: {objection}");
+        }
     }
 }
