@@ -37,6 +37,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transfer-model",
         ],
     ),
+    ("check-page", &["transfer-core", "transfer-model"]),
     (
         "transfer-fuzz",
         &[
@@ -54,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "volume-transfer",
         &[
             "barbican-client",
+            "check-page",
             "cinder-db",
             "keystone-client",
             "openstack-http",
