@@ -97,8 +97,8 @@ impl ServiceSession {
     }
 }
 
-/// A tenth of its life before a token's end, five minutes at most. Keystone's word for both times is
-/// not trusted: a life may be negative.
+/// A tenth of its life before a token's end, five minutes at most. Nothing says that Keystone's two
+/// times are in order: a life may be negative.
 fn renew_at(identity: &Identity) -> OffsetDateTime {
     let life = (identity.expires_at - identity.issued_at).max(Duration::ZERO);
     identity.expires_at.saturating_sub(MARGIN.min(life / 10))

@@ -112,8 +112,8 @@ fn message<'a>(
     line.chars().filter(|c| !c.is_control()).take(MESSAGE_CHARS).collect()
 }
 
-/// Whether a message holds a secret, be it with the escapes of a quotation: Keystone's schema errors
-/// quote as Python's `repr()` does.
+/// Whether a message holds a secret, be it with the escapes of a quotation: Keystone's schema
+/// errors quote as Python's `repr()` does.
 fn quotes(line: &str, secret: &[u8]) -> bool {
     let Ok(secret) = std::str::from_utf8(secret) else { return false };
     let letters = letters(secret);

@@ -228,6 +228,8 @@ impl Reply {
     /// [`Unknown::Unreadable`] naming `what` was expected; the parser's own words are left out,
     /// for they quote the body.
     pub fn json<T: DeserializeOwned>(&self, what: &'static str) -> Result<T, Failure> {
-        serde_json::from_slice(&self.body).map_err(|_| Failure::unreadable(what))
+        // serde_json looks at the letters of what is read only
+        let text = std::str::from_utf8(&self.body).ok();
+        text.and_then(|text| serde_json::from_str(text).ok()).ok_or(Failure::unreadable(what))
     }
 }

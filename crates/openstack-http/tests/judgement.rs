@@ -1,9 +1,9 @@
 //! What a caller may conclude from a reply: every status, and every shape of error body.
 
-use axum::http::{Request, Response, StatusCode};
+use axum::http::{HeaderMap, Request, Response, StatusCode};
 use bytes::Bytes;
 use http_body_util::Full;
-use openstack_http::{Broken, Failure, InProcess, Limits, Refusal, Service, Token, Unknown};
+use openstack_http::{Broken, Failure, InProcess, Limits, Refusal, Reply, Service, Token, Unknown};
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -112,6 +112,22 @@ async fn an_expected_status_with_other_content_is_unreadable() {
         let count: Result<std::collections::BTreeMap<String, u8>, _> =
             reply.await.expect("a reply").json("a count");
         assert_eq!(count, Err(Failure::unreadable("a count")), "{body}");
+    }
+}
+
+#[test]
+fn a_document_is_utf8_even_where_nobody_reads_it() {
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    struct Count {
+        count: u8,
+    }
+    let answer = |letter: &[u8]| [br#"{"count":1,"name":""#, letter, br#""}"#].concat();
+    for (letter, expected) in
+        [(&b"\xc3\xa9"[..], Ok(Count { count: 1 })), (b"\xc3", Err(Failure::unreadable("a count")))]
+    {
+        let body = answer(letter).into();
+        let reply = Reply { status: StatusCode::OK, headers: HeaderMap::new(), body };
+        assert_eq!(reply.json::<Count>("a count"), expected, "{letter:?}");
     }
 }
 
