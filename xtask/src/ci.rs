@@ -60,7 +60,11 @@ const STEPS: &[Step] = &[
         },
     },
     Step { name: "tidy", about: "house rules", run: tidy::run },
-    Step { name: "fuzz", about: "every fuzz target over its corpus", run: fuzz::run_corpora },
+    Step {
+        name: "fuzz",
+        about: "every fuzz target over its corpus, and a little beyond",
+        run: fuzz::run_corpora,
+    },
     Step {
         name: "clients",
         about: "the real clients against serve --dev",

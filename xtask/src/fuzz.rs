@@ -4,7 +4,8 @@
 //! neither it nor a nightly compiler: coverage instrumentation is a stable option of rustc, and
 //! address sanitizer, which is not, has little to find in code that forbids `unsafe`.
 //!
-//! New inputs go to the build directory; the committed corpus is read only.
+//! New inputs go to the build directory; the committed corpus is read only. What a target does with
+//! an input stands in `crates/transfer-fuzz`, whose tests replay the corpus without any of this.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +21,11 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Coverflow-checks \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
     -Cllvm-args=-sanitizer-coverage-pc-table \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+/// How long a target runs where it is one check among others.
+const SHORT_SECONDS: u32 = 10;
+/// Longest time that one input may take.
+const INPUT_SECONDS: u32 = 10;
 
 /// What to fuzz.
 #[derive(Debug, clap::Args)]
@@ -44,37 +50,35 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         None => &known,
     };
-    for target in chosen {
-        let program = build(workspace, target)?;
-        let found = workspace.target.join("fuzz").join("corpus").join(target);
-        let artifacts = workspace.root.join("fuzz").join("artifacts").join(target);
-        for directory in [&found, &artifacts] {
-            std::fs::create_dir_all(directory).context(directory.display().to_string())?;
-        }
-        let mut fuzzer = workspace.command(program);
-        fuzzer
-            .arg(format!("-max_total_time={}", options.seconds))
-            .arg(format!("-artifact_prefix={}/", artifacts.display()))
-            .arg(found)
-            .arg(corpus(workspace, target)?);
-        process::run(&mut fuzzer)?;
-    }
-    Ok(())
+    chosen.iter().try_for_each(|target| fuzz(workspace, target, options.seconds))
 }
 
-/// Runs every target over its committed corpus, once.
+/// Runs every target over its committed corpus, and from there for a short time.
 ///
 /// # Errors
-/// When a target has no corpus, or an input of it fails.
+/// When a target has no corpus, or an input makes one fail.
 pub(crate) fn run_corpora(workspace: &Workspace) -> Result<()> {
-    for target in targets(workspace)? {
-        let program = build(workspace, &target)?;
-        let corpus = corpus(workspace, &target)?;
-        // what fails is in the corpus already; libFuzzer's copy of it goes out of the way
-        let copies = format!("-artifact_prefix={}/", workspace.target.join("fuzz").display());
-        process::run(workspace.command(program).args(["-runs=0", &copies]).arg(corpus))?;
+    targets(workspace)?.iter().try_for_each(|target| fuzz(workspace, target, SHORT_SECONDS))
+}
+
+/// Runs a target: first over its corpus and what was found before, then over new inputs.
+fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<()> {
+    let program = build(workspace, target)?;
+    let found = workspace.target.join("fuzz").join("corpus").join(target);
+    let artifacts = workspace.root.join("fuzz").join("artifacts").join(target);
+    for directory in [&found, &artifacts] {
+        std::fs::create_dir_all(directory).context(directory.display().to_string())?;
     }
-    Ok(())
+    let mut fuzzer = workspace.command(program);
+    fuzzer
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-timeout={INPUT_SECONDS}"))
+        .arg(format!("-artifact_prefix={}/", artifacts.display()));
+    let words = workspace.root.join("fuzz").join("dictionaries").join(format!("{target}.dict"));
+    if words.exists() {
+        fuzzer.arg(format!("-dict={}", words.display()));
+    }
+    process::run(fuzzer.arg(found).arg(corpus(workspace, target)?))
 }
 
 /// The names of the fuzz targets, from `fuzz/Cargo.toml`.

@@ -8,22 +8,30 @@
 //!   promises of its documentation (`promises`).
 //! - `barbican` and `keystone` play any replies to the clients. An input is a text like HTTP's, so
 //!   that a changed byte spoils one line and leaves the others (`message`).
+//! - `api` sends any request to the service on a stack of its own; an input is a text again.
+//! - `lists` asks for lists in pages, in any order and at any microversion.
 //!
 //! Invariants: an input reproduces its run (no clock, no number that is drawn shows in what is
 //! checked); every check is shown a planted mistake in its own tests.
 
 #![expect(clippy::unwrap_used, reason = "a finding is a panic")]
 
+mod api;
 mod barbican;
+#[path = "../../transfer-api/tests/api/cloud.rs"]
+mod cloud;
 mod documents;
 mod failures;
+mod ground;
 mod hand_over;
 mod journal;
 mod keystone;
+mod lists;
 mod message;
 #[cfg(test)]
 mod objection;
 mod promises;
+mod replies;
 mod runtime;
 mod script;
 
@@ -36,6 +44,8 @@ const TARGETS: &[(&str, Target)] = &[
     ("journal", journal::check),
     ("barbican", barbican::check),
     ("keystone", keystone::check),
+    ("api", api::check),
+    ("lists", lists::check),
 ];
 
 /// The names of the targets.

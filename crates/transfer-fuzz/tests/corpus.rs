@@ -40,6 +40,16 @@ fn keystones_client_concludes_what_it_may() {
 }
 
 #[test]
+fn requests_are_answered_as_cinder_does() {
+    replay("api");
+}
+
+#[test]
+fn pages_of_lists_fit_together() {
+    replay("lists");
+}
+
+#[test]
 fn every_corpus_has_its_target_and_every_target_its_test() {
     let entries = std::fs::read_dir(corpora()).expect("the corpora");
     let names = entries.map(|entry| entry.expect("a corpus").file_name().into_string());
