@@ -24,11 +24,13 @@ const SUBJECT: &str = "gAAAAABthe-token-of-a-caller";
 const PASSWORD: &str = "pass'word\\of-\"the\"-service";
 const NOW: OffsetDateTime = datetime!(2026-01-01 0:00 UTC);
 
-const SECRETS: &[Secret] = &[
-    Secret { name: "service's token", text: OWN },
-    Secret { name: "caller's token", text: SUBJECT },
-    Secret { name: "password", text: PASSWORD },
-];
+/// What each request holds, and its reply may quote.
+const OWN_TOKEN: Secret = Secret { name: "service's token", text: OWN };
+const SUBJECT_TOKEN: Secret = Secret { name: "caller's token", text: SUBJECT };
+const OF_PASSWORD: &[Secret] = &[Secret { name: "password", text: PASSWORD }];
+const OF_TOKEN: &[Secret] = &[OWN_TOKEN];
+const OF_VALIDATION: &[Secret] = &[OWN_TOKEN, SUBJECT_TOKEN];
+const OF_REMEMBERED: &[Secret] = &[SUBJECT_TOKEN];
 const WORDS: &[(&str, &[u8])] = &[
     ("{own}", OWN.as_bytes()),
     ("{subject}", SUBJECT.as_bytes()),
@@ -61,13 +63,15 @@ pub(crate) fn check(input: &[u8]) {
             let session = ServiceSession::new(keystone, password(), clock());
             let first = block_on(session.token());
             let said = script.played();
-            check_issued(first.as_ref().map(AsRef::as_ref), &said);
-            check_silences(block_on(session.token()).as_ref().err());
+            check_issued(first.as_ref().map(AsRef::as_ref), &said, OF_PASSWORD);
+            if let Err(failure) = block_on(session.token()) {
+                check_silence(&failure, OF_PASSWORD);
+            }
         }
         call => {
-            if let Some(credentials) = credentials(call) {
+            if let Some((credentials, secrets)) = credentials(call) {
                 let outcome = block_on(keystone.issue(&credentials));
-                check_issued(outcome.as_ref(), &script.played());
+                check_issued(outcome.as_ref(), &script.played(), secrets);
             }
         }
     }
@@ -85,21 +89,22 @@ fn password() -> Credentials {
     }
 }
 
-fn credentials(call: &[u8]) -> Option<Credentials> {
+fn credentials(call: &[u8]) -> Option<(Credentials, &'static [Secret])> {
+    let application = || Credentials::ApplicationCredential {
+        credential: ApplicationCredential::Id("a".to_owned()),
+        secret: Password::new(PASSWORD),
+    };
+    let token =
+        || Credentials::Token { token: Token::new(OWN), project: ProjectRef::Id("p".into()) };
     match call {
-        b"password" => Some(password()),
-        b"application" => Some(Credentials::ApplicationCredential {
-            credential: ApplicationCredential::Id("a".to_owned()),
-            secret: Password::new(PASSWORD),
-        }),
-        b"token" => {
-            Some(Credentials::Token { token: Token::new(OWN), project: ProjectRef::Id("p".into()) })
-        }
+        b"password" => Some((password(), OF_PASSWORD)),
+        b"application" => Some((application(), OF_PASSWORD)),
+        b"token" => Some((token(), OF_TOKEN)),
         _ => None,
     }
 }
 
-fn check_issued(outcome: Result<&Issued, &Failure>, said: &[Said]) {
+fn check_issued(outcome: Result<&Issued, &Failure>, said: &[Said], secrets: &[Secret]) {
     match outcome {
         Ok(issued) => {
             let [reply] = said else { panic!("one issue is one exchange, not {}", said.len()) };
@@ -114,7 +119,7 @@ fn check_issued(outcome: Result<&Issued, &Failure>, said: &[Said]) {
             assert!(!format!("{printed:?}").contains("a-token-that"), "a token is printed");
         }
         Err(failure) => {
-            check_silence(failure, SECRETS);
+            check_silence(failure, secrets);
             check_failure(failure, said, &[201], &[]);
         }
     }
@@ -132,7 +137,7 @@ fn check_validated(outcome: &Result<Identity, ValidateError>, said: &[Said]) {
 }
 
 fn check_invalid(error: &ValidateError, said: &[Said]) {
-    check_silence(error, SECRETS);
+    check_silence(error, OF_VALIDATION);
     let last = said.last().map(|said| said.status.as_u16());
     match error {
         ValidateError::InvalidToken => assert_eq!(last, Some(404), "an invalid token"),
@@ -153,13 +158,9 @@ fn check_remembered(outcome: &Result<Arc<Identity>, ValidateError>, said: &[Said
             check_identity(identity, &last.document(200).expect("an identity of no document"));
             assert!(identity.expires_at > NOW, "an identity outlives its token");
         }
-        Err(error) => check_silence(error, SECRETS),
-    }
-}
-
-fn check_silences(failure: Option<&Failure>) {
-    if let Some(failure) = failure {
-        check_silence(failure, SECRETS);
+        // it is issued a token of its own first, and asks with that then
+        Err(error) if said.len() % 2 == 1 => check_silence(error, OF_PASSWORD),
+        Err(error) => check_silence(error, OF_REMEMBERED),
     }
 }
 
@@ -269,13 +270,13 @@ mod tests {
     fn a_client_that_makes_a_token_up_is_found() {
         let issued = Issued { token: Token::new("t"), identity: known() };
         let reply = |head: &str| said(&format!("{head}\n\n{}", document()));
-        check_issued(Ok(&issued), &reply("201\nx-subject-token: t"));
+        check_issued(Ok(&issued), &reply("201\nx-subject-token: t"), &[]);
         for (words, head) in [
             ("another token", "201\nx-subject-token: u"),
             ("without a header", "201"),
             ("without a document", "200\nx-subject-token: t"),
         ] {
-            check(words, || check_issued(Ok(&issued), &reply(head)));
+            check(words, || check_issued(Ok(&issued), &reply(head), &[]));
         }
     }
 
@@ -290,12 +291,22 @@ mod tests {
 
     #[test]
     fn a_client_that_repeats_a_secret_is_found() {
+        let failure = |message: &str| -> Failure {
+            Refusal { status: 400, message: message.to_owned() }.into()
+        };
         let quoted = r#"'pass\'word\\of-"the"-service' is too long"#;
-        for secret in [OWN, SUBJECT, PASSWORD, quoted] {
-            let failure: Failure = Refusal { status: 400, message: secret.to_owned() }.into();
-            check("shows in", || check_issued(Err(&failure), &said("400\n")));
-            let error = ValidateError::Unavailable(failure.clone());
+        for (secret, secrets) in [(OWN, OF_TOKEN), (PASSWORD, OF_PASSWORD), (quoted, OF_PASSWORD)] {
+            check("shows in", || check_issued(Err(&failure(secret)), &said("400\n"), secrets));
+        }
+        for secret in [OWN, SUBJECT] {
+            let error = ValidateError::Unavailable(failure(secret));
             check("shows in", || check_invalid(&error, &said("400\n")));
+        }
+        for (secret, said) in
+            [(PASSWORD, said("400")), (SUBJECT, [said("201"), said("400")].concat())]
+        {
+            let outcome = Err(ValidateError::Unavailable(failure(secret)));
+            check("shows in", || check_remembered(&outcome, &said));
         }
     }
 
