@@ -7,6 +7,7 @@
 mod ci;
 mod conformance;
 mod fuzz;
+mod page;
 mod process;
 mod readme;
 mod tidy;
@@ -39,6 +40,8 @@ enum Task {
         /// Which of the two suites
         suite: conformance::Suite,
     },
+    /// The page of check --report in a browser
+    Page,
 }
 
 fn main() -> ExitCode {
@@ -48,6 +51,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&workspace),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Conformance { suite } => conformance::run(&workspace, suite),
+        Task::Page => page::run(&workspace),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
