@@ -56,7 +56,8 @@ mod tests {
     #[test]
     fn what_a_request_changes_is_seen_and_the_next_finds_the_world_as_it_was() {
         let offer = "POST /v3/volume-transfers\nx-auth-token: {token_x}\n\
-                     content-type: application/json\n\n{\"transfer\": {\"volume_id\": \"{plain}\"}}";
+                     content-type: application/json\n\n\
+                     {\"transfer\": {\"volume_id\": \"{plain}\"}}";
         for _ in 0..2 {
             on_ground(|ground| {
                 assert!(!ground.has_changed());

@@ -172,8 +172,8 @@ fn check_delete(outcome: &Result<(), Failure>, said: &[Said]) {
         }
         Err(failure) => {
             check_silence(failure, KNOWN);
-            // with 400 the client itself refuses to delete what has consumers, at which it looks after
-            // a first reply of 406
+            // with 400 the client itself refuses to delete what has consumers, at which it looks
+            // after a first reply of 406
             let looks: &[u16] = if said.len() == 2 { &[200, 404] } else { &[204, 404] };
             check_failure(failure, said, looks, &[400]);
         }

@@ -1,8 +1,8 @@
 //! Inputs as texts like HTTP's: a first line, headers, an empty line, and a body of any bytes.
 //!
 //! The reading is lenient: a line that is no header is passed over, and a text that ends early is a
-//! message without the rest. Words in braces stand for what an input cannot know, `{token}` for one,
-//! so that no corpus holds it.
+//! message without the rest. Words in braces stand for what an input cannot know, `{token}` for
+//! one, so that no corpus holds it.
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 

@@ -42,8 +42,8 @@ fn check_request_id(reply: &Reply) {
     assert_eq!(given, id("x-compute-request-id"), "two request ids");
 }
 
-/// An error is a fault of Cinder's, keystonemiddleware's 401, or what webob says in plain text where
-/// no controller is asked.
+/// An error is a fault of Cinder's, keystonemiddleware's 401, or what webob says in plain text
+/// where no controller is asked.
 fn check_fault(reply: &Reply) {
     let status = reply.status;
     let media_type = reply.headers.get("content-type").map(|value| value.as_bytes());

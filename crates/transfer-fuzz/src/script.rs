@@ -41,8 +41,8 @@ impl Script {
 }
 
 impl Said {
-    /// Reads a reply, but for one that a typed reader takes and [`Value`] does not: of numbers beyond
-    /// an `f64`, lone surrogates and deep nests, where nobody reads them.
+    /// Reads a reply, but for one that a typed reader takes and [`Value`] does not: of numbers
+    /// beyond an `f64`, lone surrogates and deep nests, where nobody reads them.
     pub(crate) fn read(part: &[u8]) -> Option<Self> {
         let Message { first, headers, body } = Message::read(part);
         let status = StatusCode::from_u16(first.trim().parse().ok()?).ok()?;
