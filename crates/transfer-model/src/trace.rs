@@ -74,8 +74,13 @@ pub struct Coverage {
 impl Coverage {
     /// Counts one visit of a step.
     pub fn step(&mut self, step: &str, outcome: &str) {
+        self.add_steps(step, outcome, 1);
+    }
+
+    /// Counts visits of a step.
+    pub fn add_steps(&mut self, step: &str, outcome: &str, times: u64) {
         let outcomes = self.steps.entry(step.to_owned()).or_default();
-        *outcomes.entry(outcome.to_owned()).or_default() += 1;
+        *outcomes.entry(outcome.to_owned()).or_default() += times;
     }
 
     /// Counts a situation; with 0, says that it is expected.
@@ -86,9 +91,8 @@ impl Coverage {
     /// Adds what another worker visited.
     pub fn merge(&mut self, other: &Self) {
         for (step, outcomes) in &other.steps {
-            let mine = self.steps.entry(step.clone()).or_default();
             for (outcome, times) in outcomes {
-                *mine.entry(outcome.clone()).or_default() += times;
+                self.add_steps(step, outcome, *times);
             }
         }
         for (name, times) in &other.situations {
