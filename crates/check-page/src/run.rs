@@ -8,7 +8,7 @@ use crate::meaning::meaning;
 use crate::signs::{bolt, cross, tick};
 use maud::{Markup, html};
 use std::collections::BTreeSet;
-use transfer_core::Violation;
+use transfer_core::{Invariant, Violation};
 use transfer_model::{Step, Trace};
 
 /// The section of the `number`th run.
@@ -49,7 +49,7 @@ struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    /// Every violation with its step and the invariant's meaning.
+    /// Every invariant that breaks, with its step and its meaning.
     fn verdict(&self) -> Markup {
         html! {
             @if self.trace.broken().next().is_none() {
@@ -57,14 +57,14 @@ impl<'a> Run<'a> {
             } @else {
                 ul.violations {
                     @for (number, step) in (1..).zip(&self.trace.steps) {
-                        @for violation in &step.broken {
+                        @for (invariant, _) in broken(step) {
                             li {
                                 p {
                                     (cross()) "Step "
                                     a href=(format!("#{}", self.step_id(number))) { (number) }
-                                    " breaks " code { (violation.invariant.name()) }
+                                    " breaks " code { (invariant.name()) }
                                 }
-                                p.muted { (meaning(violation.invariant)) }
+                                p { (meaning(invariant)) }
                             }
                         }
                     }
@@ -126,20 +126,16 @@ impl<'a> Run<'a> {
                 td.diagram { (self.lanes.row(step, number)) }
                 (self.columns.cells(before, after))
             }
-            @for violation in &step.broken { (self.broken(number, violation)) }
-        }
-    }
-
-    fn broken(&self, number: usize, violation: &Violation) -> Markup {
-        html! {
-            tr.violation {
-                td colspan=(2 + self.columns.count()) {
-                    div.callout {
-                        p {
-                            (cross()) "Step " (number) " breaks "
-                            code { (violation.invariant.name()) }
+            @for (invariant, found) in broken(step) {
+                tr.violation {
+                    td colspan=(2 + self.columns.count()) {
+                        div.callout {
+                            p {
+                                (cross()) "Step " (number) " breaks "
+                                code { (invariant.name()) }
+                            }
+                            @for what in found { p.what { (what) } }
                         }
-                        p.what { (violation.what) }
                     }
                 }
             }
@@ -149,6 +145,18 @@ impl<'a> Run<'a> {
     fn step_id(&self, number: usize) -> String {
         format!("{}-step-{number}", self.id)
     }
+}
+
+/// The invariants that a step broke, in order, and where each is broken.
+fn broken(step: &Step) -> Vec<(Invariant, Vec<&str>)> {
+    let mut found: Vec<(Invariant, Vec<&str>)> = Vec::new();
+    for Violation { invariant, what } in &step.broken {
+        match found.iter_mut().find(|(other, _)| other == invariant) {
+            Some((_, places)) => places.push(what),
+            None => found.push((*invariant, vec![what])),
+        }
+    }
+    found
 }
 
 fn legend() -> Markup {

@@ -176,6 +176,10 @@ fn accept_by_y(run: &mut Run) {
             what: "volume volume and snapshot snapshot-2 no longer share a key".to_owned(),
         },
         Violation {
+            invariant: Invariant::RowsAgree,
+            what: "snapshot snapshot-1 and snapshot snapshot-2 no longer share a key".to_owned(),
+        },
+        Violation {
             invariant: Invariant::CustodianOwnsKey,
             what: "secret A-X of snapshot snapshot-2 belongs to project X, its custodian is Y"
                 .to_owned(),

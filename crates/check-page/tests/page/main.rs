@@ -152,10 +152,13 @@ fn shells_and_different_keys_can_be_told_apart() {
 fn every_violation_stands_at_its_step_and_at_the_top_with_its_meaning() {
     let trace = fixture::upstream();
     let html = of_run(trace.clone());
+    // the first two are of one invariant and stand together
     let callouts = texts(&html, "tr.violation");
+    assert_eq!(callouts.len(), 3);
+    let places = [0, 0, 1, 2].map(|place: usize| &callouts[place]);
     let broken: Vec<_> = trace.broken().collect();
-    assert_eq!(callouts.len(), broken.len());
-    for (callout, violation) in callouts.iter().zip(&broken) {
+    assert_eq!(broken.len(), places.len());
+    for (callout, violation) in places.into_iter().zip(broken) {
         assert!(callout.contains(violation.invariant.name()) && callout.contains(&violation.what));
     }
     let above = texts(&html, ".violations li");
