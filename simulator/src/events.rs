@@ -64,6 +64,10 @@ impl Events {
         self.with(|events| events.clone())
     }
 
+    pub(crate) fn clear(&self) {
+        self.with(Vec::clear);
+    }
+
     fn update(&self, seq: u64, change: impl FnOnce(&mut Event)) {
         self.with(|events| {
             if let Ok(place) = events.binary_search_by_key(&seq, |event| event.seq) {

@@ -77,7 +77,7 @@ pub(crate) enum TokenFault {
     Invalid,
 }
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
     pub(crate) projects: Vec<Named>,
     pub(crate) users: Vec<Named>,

@@ -84,7 +84,7 @@ pub(crate) struct Order {
     pub(crate) outcome: Outcome,
 }
 
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct KeyManager {
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) orders: BTreeMap<String, Order>,

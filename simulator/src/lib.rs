@@ -30,7 +30,7 @@ pub mod server;
 
 pub use clock::Clock;
 pub use key_manager::SecretView;
-pub use simulator::{Config, Simulator, Urls};
+pub use simulator::{Checkpoint, Config, Simulator, Urls};
 pub use state::StateFileError;
 
 /// A simulated service.

@@ -86,6 +86,10 @@ impl fmt::Debug for Config {
     }
 }
 
+/// All that a cloud remembers at one moment: tokens, secrets, and how ids go on.
+#[derive(Clone)]
+pub struct Checkpoint(State);
+
 /// A simulated cloud; clones are handles to the same one.
 #[derive(Clone)]
 pub struct Simulator(Arc<Cloud>);
@@ -128,6 +132,19 @@ impl Simulator {
     /// The block storage on the tables of `store`, with the faults that are asked for.
     pub fn block_storage_service(&self, store: &Store) -> FaultyService {
         FaultyService::new(self, Service::BlockStorage, block_storage::routes(self, store))
+    }
+
+    /// What the cloud remembers now.
+    pub fn checkpoint(&self) -> Checkpoint {
+        Checkpoint(self.read(State::clone))
+    }
+
+    /// Takes the cloud back to a checkpoint of its own: what came afterwards has never been. The
+    /// log begins anew; rules of faults stay, and a state file is left alone.
+    pub fn restore(&self, checkpoint: &Checkpoint) {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.clone_from(&checkpoint.0);
+        self.0.events.clear();
     }
 
     /// The rules by which services fail.
@@ -217,6 +234,12 @@ impl Simulator {
             state::save(path, &state)?;
         }
         Ok(done)
+    }
+}
+
+impl fmt::Debug for Checkpoint {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Checkpoint").finish_non_exhaustive()
     }
 }
 

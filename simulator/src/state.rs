@@ -16,7 +16,7 @@ use crate::draws::Draws;
 use crate::identity::Identity;
 use crate::key_manager::KeyManager;
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) draws: Draws,
     pub(crate) identity: Identity,

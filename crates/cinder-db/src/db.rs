@@ -3,6 +3,7 @@
 //! Invariants: every statement runs in a transaction; a transaction that is dropped is rolled back.
 
 use crate::dialect;
+use crate::turnstile::{Passage, Turnstile};
 use crate::{ConnectError, DbError};
 use sea_query::{SelectStatement, SqliteQueryBuilder};
 use sea_query_sqlx::SqlxBinder;
@@ -17,12 +18,27 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub(crate) struct Db {
     pool: SqlitePool,
     writers: Arc<Semaphore>,
+    turnstile: Option<Arc<dyn Turnstile>>,
 }
 
 /// One transaction.
 pub(crate) struct Txn {
     inner: sqlx::Transaction<'static, Sqlite>,
     writer: Option<OwnedSemaphorePermit>,
+    watched: Option<Watched>,
+}
+
+/// A transaction that somebody watches. Dropped after the transaction itself.
+struct Watched {
+    turnstile: Arc<dyn Turnstile>,
+    passage: Passage,
+    committed: bool,
+}
+
+impl Drop for Watched {
+    fn drop(&mut self) {
+        self.turnstile.over(self.committed);
+    }
 }
 
 /// One row of a result.
@@ -36,19 +52,41 @@ impl Db {
             .connect_with(options)
             .await
             .map_err(|error| ConnectError::Open(error.to_string()))?;
-        Ok(Self { pool, writers: Arc::new(Semaphore::new(dialect::WRITERS)) })
+        let writers = Arc::new(Semaphore::new(dialect::WRITERS));
+        Ok(Self { pool, writers, turnstile: None })
+    }
+
+    /// The same database, watched.
+    pub(crate) fn with_turnstile(&self, turnstile: Arc<dyn Turnstile>) -> Self {
+        Self { turnstile: Some(turnstile), ..self.clone() }
     }
 
     /// A transaction that may write.
     pub(crate) async fn write(&self) -> Result<Txn, DbError> {
+        let passage = match &self.turnstile {
+            Some(turnstile) => turnstile.enter().await,
+            None => Passage::Free,
+        };
+        if passage == Passage::NoBegin {
+            return Err(DbError::Database("the transaction did not begin".to_owned()));
+        }
+        let watched = self.watch(passage);
         let writer = Arc::clone(&self.writers).acquire_owned().await;
         let inner = self.pool.begin_with(dialect::BEGIN_WRITE).await?;
-        Ok(Txn { inner, writer: writer.ok() })
+        Ok(Txn { inner, writer: writer.ok(), watched })
     }
 
     /// A transaction that reads one snapshot.
     pub(crate) async fn read(&self) -> Result<Txn, DbError> {
-        Ok(Txn { inner: self.pool.begin_with(dialect::BEGIN_READ).await?, writer: None })
+        let watched = self.watch(Passage::Free);
+        let inner = self.pool.begin_with(dialect::BEGIN_READ).await?;
+        Ok(Txn { inner, writer: None, watched })
+    }
+
+    fn watch(&self, passage: Passage) -> Option<Watched> {
+        let turnstile = self.turnstile.clone()?;
+        turnstile.begins();
+        Some(Watched { turnstile, passage, committed: false })
     }
 
     pub(crate) async fn close(&self) {
@@ -99,7 +137,21 @@ impl Txn {
 
     /// After an error nobody knows whether it happened.
     pub(crate) async fn commit(self) -> Result<(), DbError> {
-        Ok(self.inner.commit().await?)
+        let Self { inner, writer, watched } = self;
+        let Some(mut watched) = watched else { return Ok(inner.commit().await?) };
+        if watched.passage == Passage::NoCommit {
+            inner.rollback().await?;
+            return Err(DbError::Database("the commit failed".to_owned()));
+        }
+        inner.commit().await?;
+        watched.committed = true;
+        let (turnstile, passage) = (Arc::clone(&watched.turnstile), watched.passage);
+        drop((writer, watched));
+        turnstile.leave().await;
+        match passage {
+            Passage::ReplyLost => Err(DbError::Database("the commit's reply was lost".to_owned())),
+            Passage::Free | Passage::NoBegin | Passage::NoCommit => Ok(()),
+        }
     }
 }
 

@@ -30,6 +30,7 @@ mod reports;
 mod schema;
 mod store;
 mod transfers;
+mod turnstile;
 mod volume_types;
 mod volumes;
 
@@ -45,5 +46,6 @@ pub use quotas::{OverQuota, QuotaLimits};
 pub use reports::{ClaimRow, Counts};
 pub use store::{Store, StoreConfig};
 pub use transfers::Transfer;
+pub use turnstile::{Passage, Turnstile};
 pub use volume_types::{Encryption, VolumeType, VolumeTypeError};
 pub use volumes::{Caller, Scope, Snapshot, Volume};

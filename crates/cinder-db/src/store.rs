@@ -1,7 +1,8 @@
 //! The handle on the database.
 
 use crate::db::Db;
-use crate::{ConnectError, DbError};
+use crate::{ConnectError, DbError, Turnstile};
+use std::sync::Arc;
 
 /// Where the database is.
 #[derive(Clone, Debug)]
@@ -26,6 +27,12 @@ impl Store {
     /// [`ConnectError`].
     pub async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
         Ok(Self { db: Db::connect(&config.url, config.max_connections).await? })
+    }
+
+    /// A handle on the same pool whose transactions pass a turnstile.
+    #[must_use]
+    pub fn with_turnstile(&self, turnstile: Arc<dyn Turnstile>) -> Self {
+        Self { db: self.db.with_turnstile(turnstile) }
     }
 
     /// Asks the database for nothing, to see whether it answers.

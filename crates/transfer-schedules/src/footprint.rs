@@ -1,0 +1,57 @@
+//! What a step touched: the ground on which two steps of different actors are independent.
+//!
+//! A step's footprint is recorded while it runs: the gate that it passed, and whatever its actor
+//! read from there up to its next gate.
+
+use std::collections::BTreeSet;
+
+/// Something that steps share.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(crate) enum Resource {
+    /// The database, as a whole.
+    Database,
+    /// One secret.
+    Secret(String),
+    /// The existence of secrets that this actor creates. Their ids are not known before.
+    Created(usize),
+    /// Every secret, as a list shows them.
+    Listing,
+    /// The one fault that a schedule may have.
+    Fault,
+}
+
+/// What was read and written.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Footprint {
+    reads: BTreeSet<Resource>,
+    writes: BTreeSet<Resource>,
+}
+
+impl Footprint {
+    pub(crate) fn read(&mut self, resource: Resource) {
+        self.reads.insert(resource);
+    }
+
+    pub(crate) fn write(&mut self, resource: Resource) {
+        self.writes.insert(resource);
+    }
+
+    /// Whether neither writes what the other touches, so that their order makes no difference.
+    pub(crate) fn is_independent_of(&self, other: &Self) -> bool {
+        !self.disturbs(other) && !other.disturbs(self)
+    }
+
+    fn disturbs(&self, other: &Self) -> bool {
+        self.writes.iter().any(|written| {
+            other.reads.iter().chain(&other.writes).any(|touched| overlap(written, touched))
+        })
+    }
+}
+
+fn overlap(one: &Resource, other: &Resource) -> bool {
+    use Resource::{Created, Database, Fault, Listing, Secret};
+    match (one, other) {
+        (Listing, Secret(_) | Created(_)) | (Secret(_) | Created(_), Listing) => true,
+        (Database | Secret(_) | Created(_) | Listing | Fault, _) => one == other,
+    }
+}

@@ -1,0 +1,47 @@
+//! The real stack under a scheduler that says at every effect who goes next and what fails.
+//!
+//! Engine, SQL on SQLite, HTTP and JSON run in one process, without sockets and without waiting.
+//! Every writing transaction and every request that changes a secret is a gate. Between two choices
+//! nothing moves; a *schedule* is the sequence of choices, and [`run`] enumerates every schedule of
+//! every pair and every triple of operations, with at most one fault, crash or pause in each. A
+//! schedule is written down as a string that [`replay`] runs again.
+//!
+//! After each step the invariants of `transfer-core` are asked; at the end late effects land,
+//! leases run out, recovery runs and every project pays, and the world has to be at rest.
+//!
+//! **What the enumeration leaves out**, and why nothing is lost by it, says [`search`](crate): of
+//! two independent steps only one order is run. It never leaves out a state.
+//!
+//! **Not covered here:** more than one fault in a schedule, real time, other databases, and two
+//! transactions that run at the same moment (SQLite has one writer).
+
+mod choice;
+mod cloud;
+mod doors;
+mod footprint;
+mod gates;
+mod labels;
+mod names;
+mod run;
+mod scenario;
+mod search;
+mod stage;
+mod telling;
+
+pub use choice::ReplayError;
+pub use run::{Depth, Options, Progress, Report, ScenarioReport, replay, run};
+pub use scenario::Planted;
+
+/// The stack, or what the scheduler takes for granted about it, failed.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Broken {
+    /// A part of the stack does not work at all.
+    #[error("the stack does not work: {0}")]
+    Stack(String),
+    /// An actor neither came to a gate nor ended.
+    #[error("an actor came neither to a gate nor to its end")]
+    Stuck,
+    /// The same choices led elsewhere.
+    #[error("the same choices led elsewhere: {0} cannot be chosen again")]
+    NotRepeatable(String),
+}

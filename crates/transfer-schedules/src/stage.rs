@@ -1,0 +1,279 @@
+//! One run: actors on a restored cloud, and the steps that the scheduler chooses.
+//!
+//! Everything of a run lives on one single-threaded runtime, and whatever still stands at a gate
+//! when the run is over goes down with it, as a process does.
+
+use crate::Broken;
+use crate::choice::{Choice, Fault};
+use crate::cloud::Cloud;
+use crate::doors::{DatabaseDoor, Mistake, SecretsDoor, note_effect};
+use crate::footprint::{Footprint, Resource};
+use crate::gates::{Ask, Gates, KnownOffer};
+use crate::scenario::{Act, MOST_ACTORS, Scenario};
+use cinder_db::AuthKey;
+use openstack_http::Exchange as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use transfer_core::invariants::{Answer, Told};
+use transfer_core::{Authority, History, VolumeId, World};
+use transfer_engine::{Caller, Engine, Offer, Offered, TransferError};
+
+/// No background work takes as long.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// A run under way.
+pub(crate) struct Stage<'a> {
+    cloud: &'a Cloud,
+    scenario: &'a Scenario,
+    gates: Arc<Gates>,
+    history: History,
+    faulted: bool,
+    rested: bool,
+}
+
+impl<'a> Stage<'a> {
+    /// Restores the cloud and lets every actor come to its first gate.
+    pub(crate) async fn set(cloud: &'a Cloud, scenario: &'a Scenario) -> Result<Self, Broken> {
+        cloud.restore().await?;
+        let gates = Arc::new(Gates::new(scenario.acts.len(), cloud.offer.clone()));
+        let mut history = History::default();
+        history.observe(&cloud.world);
+        let stage = Self { cloud, scenario, gates, history, faulted: false, rested: false };
+        for (actor, act) in scenario.acts.iter().enumerate() {
+            stage.enter(actor, *act)?;
+        }
+        stage.gates.quiet().await?;
+        stage.gates.take_footprint();
+        Ok(stage)
+    }
+
+    /// Puts an actor on the stage: a replica of its own, in tasks of its own.
+    fn enter(&self, actor: usize, act: Act) -> Result<(), Broken> {
+        let (cloud, gates) = (self.cloud, Arc::clone(&self.gates));
+        let caller = act.caller().map(|letter| cloud.caller(letter, actor)).transpose()?;
+        let door = SecretsDoor {
+            actor,
+            gates: Arc::clone(&gates),
+            inner: cloud.barbican.clone(),
+            caller: caller.as_ref().map(|c| (c.token.expose().to_owned(), c.project.clone())),
+            service: cloud.service(),
+            mistake: self.scenario.planted.map(|planted| Mistake {
+                planted,
+                raw: cloud.raw.clone(),
+                read: Mutex::new(None),
+            }),
+        };
+        let turnstile = DatabaseDoor { actor, gates: Arc::clone(&gates) };
+        let store = cloud.store.with_turnstile(Arc::new(turnstile));
+        let engine = cloud.engine(store, Arc::new(door))?;
+        let offer = cloud.offer_of();
+        let waits = act == Act::Recovery || (act.ends_an_offer() && cloud.offer.is_none());
+        tokio::spawn(async move {
+            if waits {
+                gates.stand(actor, Ask::Begin).await;
+            }
+            let outcome = match caller {
+                None => engine.recover().await.map(|_recovered| ()).map_err(Into::into),
+                Some(caller) => perform(&engine, &gates, actor, act, caller, offer).await,
+            };
+            let told = match &outcome {
+                Ok(()) => Told::Done,
+                Err(TransferError::InDoubt) => Told::Nothing,
+                Err(_nothing_changed) => Told::Refused,
+            };
+            gates.answer(actor, told, outcome.err().map(|error| error.to_string()));
+            engine.shut_down(LONG).await;
+            gates.end(actor);
+        });
+        Ok(())
+    }
+
+    /// What can be chosen now; what does not go wrong comes first. Nothing when the run is over.
+    ///
+    /// `holder` is the actor whose claim is live.
+    pub(crate) fn options(&self, holder: Option<usize>) -> Vec<Choice> {
+        let standing = self.gates.standing();
+        let mut options = Vec::new();
+        let mut faults = Vec::new();
+        for (actor, asks) in &standing {
+            for (gate, ask) in asks.iter().enumerate() {
+                if *ask == Ask::Begin && self.waits_for_an_offer(*actor) {
+                    continue;
+                }
+                let pass = |fault| Choice::Pass { actor: *actor, gate, fault };
+                options.push(pass(None));
+                faults.extend(self.faults_at(*actor, ask).iter().map(|fault| pass(Some(*fault))));
+            }
+            if holder == Some(*actor) && !asks.is_empty() {
+                faults.push(Choice::Pause { actor: *actor });
+            }
+        }
+        let all_ended = options.is_empty();
+        if self.gates.late().is_some() {
+            options.push(Choice::Land);
+        }
+        if all_ended && !self.rested {
+            options.push(Choice::Rest);
+        }
+        if !self.faulted {
+            options.extend(faults);
+        }
+        options
+    }
+
+    fn waits_for_an_offer(&self, actor: usize) -> bool {
+        self.scenario.acts[actor].ends_an_offer() && self.gates.offer().is_none()
+    }
+
+    fn faults_at(&self, actor: usize, ask: &Ask) -> &'static [Fault] {
+        let paying = self.gates.progress()[actor].told.is_some();
+        match ask {
+            Ask::Begin => &[],
+            Ask::Write => &Fault::AT_DATABASE,
+            Ask::Delete(..) => &Fault::WHILE_PAYING,
+            Ask::Create(_) | Ask::Fill(..) if paying => &Fault::WHILE_PAYING,
+            Ask::Create(_) | Ask::Fill(..) => &Fault::WHILE_COPYING,
+        }
+    }
+
+    /// Carries out one step, up to the next quiet moment; gives what it touched.
+    pub(crate) async fn carry_out(&mut self, choice: Choice) -> Result<Footprint, Broken> {
+        self.faulted |= choice.is_fault();
+        match choice {
+            Choice::Pass { actor, gate, fault } => {
+                self.shows_auth_key(actor)?;
+                if !self.gates.open(actor, gate, fault) {
+                    return Err(Broken::NotRepeatable(choice.to_string()));
+                }
+            }
+            Choice::Pause { .. } => {
+                self.gates.writes(Resource::Database);
+                self.gates.writes(Resource::Fault);
+                let live = format!("{LEASES_END} WHERE claimed_volume_id IS NOT NULL");
+                self.cloud.raw.run(&live).await?;
+            }
+            Choice::Land => {
+                let Some(late) = self.gates.take_late() else {
+                    return Err(Broken::NotRepeatable(choice.to_string()));
+                };
+                note_effect(&self.gates, late.actor, &late.ask);
+                // Nobody waits for its reply any more.
+                drop(self.cloud.barbican.exchange(late.request).await);
+                self.rested = false;
+            }
+            Choice::Rest => {
+                self.gates.writes(Resource::Database);
+                self.rest().await?;
+                self.rested = true;
+            }
+        }
+        self.gates.quiet().await?;
+        Ok(self.gates.take_footprint())
+    }
+
+    /// Leases run out, a fresh replica recovers, and every project that owes comes back and pays.
+    async fn rest(&self) -> Result<(), Broken> {
+        let raw = &self.cloud.raw;
+        raw.run(&format!("{LEASES_END}; UPDATE volume_transfer_debts SET due_at_ms = 0")).await?;
+        let barbican = Arc::new(self.cloud.barbican.clone());
+        let engine = self.cloud.engine(self.cloud.store.clone(), barbican)?;
+        engine.recover().await.map_err(|error| Broken::Stack(error.to_string()))?;
+        let owed = self.world().await?.debts;
+        for letter in ['X', 'Y', 'Z'] {
+            let caller = self.cloud.caller(letter, MOST_ACTORS)?;
+            if owed.iter().any(|debt| debt.authority == Authority::Project(caller.project.clone()))
+            {
+                engine.pay_debts_of(caller).await;
+            }
+        }
+        if engine.shut_down(LONG).await { Ok(()) } else { Err(Broken::Stuck) }
+    }
+
+    fn shows_auth_key(&mut self, actor: usize) -> Result<(), Broken> {
+        let act = self.scenario.acts[actor];
+        if let (Act::AcceptY | Act::AcceptZ, Some(letter)) = (act, act.caller()) {
+            let project = self.cloud.caller(letter, actor)?.project;
+            let volume: VolumeId = self.cloud.offer_of().volume;
+            self.history.showed_auth_key(&self.cloud.world, &volume, &project);
+        }
+        Ok(())
+    }
+
+    /// The world as it stands.
+    pub(crate) async fn world(&self) -> Result<World, Broken> {
+        let world = self.cloud.simulator.world(&self.cloud.store).await;
+        world.map_err(|error| Broken::Stack(error.to_string()))
+    }
+
+    /// What a watcher has seen so far. Whoever has begun and has no answer was told nothing.
+    pub(crate) fn history(&self) -> Result<History, Broken> {
+        let mut history = self.history.clone();
+        let Some(KnownOffer { transfer, .. }) = self.gates.offer() else { return Ok(history) };
+        for (actor, progress) in self.gates.progress().iter().enumerate() {
+            let act = self.scenario.acts[actor];
+            if let (true, Some(operation), Some(letter)) =
+                (progress.begun && act.ends_an_offer(), act.operation(), act.caller())
+            {
+                history.answers.push(Answer {
+                    offer: transfer.clone(),
+                    operation,
+                    caller: self.cloud.caller(letter, actor)?.project,
+                    told: progress.told.unwrap_or(Told::Nothing),
+                });
+            }
+        }
+        Ok(history)
+    }
+
+    /// What an actor's n-th gate is.
+    pub(crate) fn ask_at(&self, actor: usize, gate: usize) -> Option<Ask> {
+        self.gates.standing().get(actor).and_then(|(_, asks)| asks.get(gate)).cloned()
+    }
+
+    /// The effect that has not landed yet, and whose it is.
+    pub(crate) fn late(&self) -> Option<(usize, Ask)> {
+        self.gates.late()
+    }
+
+    /// Whether the next choice comes after everything was brought to rest.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.rested
+    }
+
+    /// Lets the store's connection find its way back into the pool: otherwise it would go down
+    /// with this runtime, and the next run would have to open another one.
+    pub(crate) async fn clear(&self) -> Result<(), Broken> {
+        self.cloud.store.ping().await.map_err(|error| Broken::Stack(error.to_string()))?;
+        for _turn in 0..64 {
+            tokio::task::yield_now().await;
+            std::thread::yield_now();
+        }
+        Ok(())
+    }
+}
+
+const LEASES_END: &str = "UPDATE volume_transfer_hand_overs SET lease_expires_at_ms = 0";
+
+async fn perform(
+    engine: &Engine,
+    gates: &Gates,
+    actor: usize,
+    act: Act,
+    caller: Caller,
+    offer: Offer,
+) -> Result<(), TransferError> {
+    if act.ends_an_offer() {
+        // Its gate is not opened before there is an offer.
+        let Some(KnownOffer { transfer, auth_key }) = gates.offer() else { return Ok(()) };
+        return match act {
+            Act::Cancel => engine.cancel(caller, transfer).await,
+            Act::AcceptY | Act::AcceptZ | Act::Initiate | Act::Recovery => {
+                engine.accept(caller, transfer, AuthKey::new(&auth_key)).await
+            }
+        };
+    }
+    let Offered { transfer, auth_key } = engine.initiate(caller, offer).await?;
+    let auth_key = auth_key.reveal().to_owned();
+    gates.make_offer(actor, KnownOffer { transfer, auth_key });
+    Ok(())
+}
