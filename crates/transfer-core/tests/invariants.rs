@@ -328,6 +328,44 @@ fn worlds_at_rest_hold_however_odd_they_look() {
     }
 }
 
+/// What a watcher is told only after the fact.
+#[test]
+fn a_watcher_takes_nothing_new_for_a_break() {
+    let odd: &[Odd] = &[
+        ("a snapshot is made of a volume whose key has been copied", Scene::accepted, |s| {
+            s.world.volumes[0].snapshots.push(row(RowId::Snapshot("c".into()), "y", Some("r1")));
+            s.usage("y", "snapshots", 3, 0);
+            s.usage("y", "snapshots_luks", 3, 0);
+            s.usage("y", "gigabytes", 40, 0);
+            s.usage("y", "gigabytes_luks", 40, 0);
+            let world = s.world.clone();
+            s.history.observe(&world);
+            // what x still owed a deletion of
+            s.secret("k1", "x", Some("first"));
+            s.debt(project("x"), Garbage::Secret("k1".into()));
+        }),
+        ("a snapshot is gone when the auth key of its volume is shown", Scene::offered, |s| {
+            s.world.volumes[0].snapshots.remove(0);
+            s.usage("x", "snapshots", 1, 0);
+            s.usage("x", "snapshots_luks", 1, 0);
+            s.usage("x", "gigabytes", 20, 0);
+            s.usage("x", "gigabytes_luks", 20, 0);
+            let world = s.world.clone();
+            s.history.showed_auth_key(&world, &"v".into(), &"z".into());
+            s.secret("q1", "z", Some("first"));
+            s.debt(project("z"), Garbage::Secret("q1".into()));
+        }),
+        ("a cancel of a stranger is refused, and the owner's is done", Scene::cancelled, |s| {
+            s.answer(Operation::Cancel, "z", Refused);
+        }),
+    ];
+    for (what, from, plant) in odd {
+        let mut scene = from();
+        plant(&mut scene);
+        assert_eq!(check_at_rest(&scene.world, &scene.history), [], "{what}");
+    }
+}
+
 #[test]
 fn a_world_that_moves_breaks_nothing_but_does_not_drain() {
     let Scene { world, history } = Scene::accepting();

@@ -21,8 +21,11 @@ pub(super) fn one_outcome(world: &World, history: &History) -> Vec<String> {
                 Operation::Initiate => continue,
             };
             let explained = answers.iter().any(|other| {
+                // The rows do not tell who took an offer back.
+                let may_be_its_doing =
+                    answer.operation == Operation::Cancel || other.caller == answer.caller;
                 other.operation == answer.operation
-                    && other.caller == answer.caller
+                    && may_be_its_doing
                     && other.told != Told::Refused
             });
             match answer.told {

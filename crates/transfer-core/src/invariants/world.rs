@@ -155,25 +155,49 @@ pub struct History {
 }
 
 impl History {
-    /// Adds the rows that the watcher sees for the first time. Rows that it knows keep their past.
+    /// Adds the rows that the watcher sees for the first time. Rows that it knows keep their past,
+    /// and a new row that shares its key with one of them shares that past: a snapshot gets the key
+    /// of its volume, whoever had that key before.
     pub fn observe(&mut self, world: &World) {
-        for row in world.volumes.iter().flat_map(VolumeView::rows) {
-            let Some(key) = &row.key else { continue };
-            let Some(material) = world.secrets.get(key).and_then(|s| s.material.clone()) else {
-                continue;
-            };
-            if !self.keys.contains_key(&row.id) {
-                self.keys.insert(row.id.clone(), (key.clone(), material));
-                self.entitled.entry(row.id.clone()).or_default().insert(row.project.clone());
+        for volume in &world.volumes {
+            for row in volume.rows().filter(|row| row.key.is_some()) {
+                if self.keys.contains_key(&row.id) {
+                    continue;
+                }
+                let alike = volume.rows().filter(|other| other.key == row.key);
+                let known = alike.map(|other| &other.id).find(|id| self.keys.contains_key(id));
+                let past = known.map(|id| (self.keys[id].clone(), self.entitled.get(id).cloned()));
+                let (key, entitled) = match past {
+                    Some((key, entitled)) => (Some(key), entitled.unwrap_or_default()),
+                    None => (first_seen(world, row), BTreeSet::from([row.project.clone()])),
+                };
+                if let Some(key) = key {
+                    self.keys.insert(row.id.clone(), key);
+                    self.entitled.entry(row.id.clone()).or_default().extend(entitled);
+                }
             }
         }
     }
 
-    /// Records that a project showed the auth key of an offer of this volume.
+    /// Records that a project showed the auth key of an offer of this volume: it may have a copy of
+    /// the keys of its rows, whichever other rows have, or had, the same ones.
     pub fn showed_auth_key(&mut self, world: &World, volume: &VolumeId, project: &ProjectId) {
-        let volumes = world.volumes.iter().filter(|view| view.id() == Some(volume));
-        for row in volumes.flat_map(VolumeView::rows) {
-            self.entitled.entry(row.id.clone()).or_default().insert(project.clone());
+        let rows = world.volumes.iter().filter(|view| view.id() == Some(volume));
+        let materials: BTreeSet<Material> = rows
+            .flat_map(VolumeView::rows)
+            .filter_map(|row| self.keys.get(&row.id).map(|(_, material)| material.clone()))
+            .collect();
+        for (row, (_, material)) in &self.keys {
+            if materials.contains(material) {
+                self.entitled.entry(row.clone()).or_default().insert(project.clone());
+            }
         }
     }
+}
+
+/// What a row names, and what is in it.
+fn first_seen(world: &World, row: &Row) -> Option<(SecretId, Material)> {
+    let key = row.key.as_ref()?;
+    let material = world.secrets.get(key)?.material.clone()?;
+    Some((key.clone(), material))
 }
