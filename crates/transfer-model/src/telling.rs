@@ -4,7 +4,7 @@ use crate::action::{Action, Grant};
 use crate::memo::Next;
 use crate::verdict::{Hunt, Inspector, is_quiet};
 use crate::world::{Due, KEYS, Late, Progress, Project, REQUESTS, Secret, State, offer_id};
-use crate::{Lane, Setting, Step, Trace, upstream, view};
+use crate::{Lane, Protocol, Setting, Step, Trace, upstream, view};
 use std::collections::BTreeSet;
 use transfer_core::{Operation, Step as CopyStep, Violation};
 
@@ -22,13 +22,13 @@ pub(crate) fn tell(setting: &Setting, scenario: &str, hunt: Hunt, actions: Vec<A
         let at_rest_only = matches!(hunt, Hunt::AtRest(_));
         let broken =
             if at_rest_only && !is_quiet(&next) { Vec::new() } else { inspector.broken(&next) };
-        steps.push(told(&state, action, &next, news(&mut known, broken)));
+        steps.push(told(setting, &state, action, &next, news(&mut known, broken)));
         state = next;
     }
     if known.is_empty() {
         let (rest, broken) = inspector.rest(&state);
         for (action, next) in rest {
-            steps.push(told(&state, action, &next, Vec::new()));
+            steps.push(told(setting, &state, action, &next, Vec::new()));
             state = next;
         }
         if let Some(last) = steps.last_mut() {
@@ -65,14 +65,21 @@ struct Told {
     what: String,
 }
 
-fn told(before: &State, action: Action, after: &State, broken: Vec<Violation>) -> Step {
-    let Told { actor, from, to, what } = words(before, action);
+fn told(
+    setting: &Setting,
+    before: &State,
+    action: Action,
+    after: &State,
+    broken: Vec<Violation>,
+) -> Step {
+    let Told { actor, from, to, what } = words(setting, before, action);
     let fault = action.fault().map(str::to_owned);
     Step { actor, from, to, what, fault, world: view::world(after), broken }
 }
 
-fn words(state: &State, action: Action) -> Told {
+fn words(setting: &Setting, state: &State, action: Action) -> Told {
     match action {
+        Action::Claim { slot, .. } if setting.protocol == Protocol::Upstream => begin(slot),
         Action::Claim { slot, offer, grant } => claim(state, slot, offer, grant),
         Action::Effect { slot, key, .. } => effect(state, usize::from(slot), usize::from(key)),
         Action::Save { slot, .. } => by_driver(slot, Lane::Database, "save the state"),
@@ -109,6 +116,21 @@ fn replica() -> Lane {
 fn by_driver(slot: u8, to: Lane, what: impl Into<String>) -> Told {
     let actor = REQUESTS[usize::from(slot)].name.to_owned();
     Told { actor, from: replica(), to, what: what.into() }
+}
+
+fn begin(slot: u8) -> Told {
+    let request = REQUESTS[usize::from(slot)];
+    let what = match request.operation {
+        Operation::Initiate => "initiate: load the volume, insert the offer",
+        Operation::Accept => "accept: load offer and volume, reserve the quota",
+        Operation::Cancel => "cancel: load offer and volume",
+    };
+    Told {
+        actor: request.name.to_owned(),
+        from: Lane::Caller(request.project.name().to_owned()),
+        to: Lane::Database,
+        what: what.to_owned(),
+    }
 }
 
 fn claim(state: &State, slot: u8, offer: u8, grant: Grant) -> Told {

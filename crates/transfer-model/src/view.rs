@@ -193,10 +193,13 @@ impl Setting {
     /// The first volume has been offered, and X knows the auth key.
     fn offer(&self, state: &mut State) {
         for place in State::places(Volume::First) {
-            let Some(old) = state.rows[*place].and_then(|row| row.key) else { continue };
+            let Some(row) = &mut state.rows[*place] else { continue };
+            let Some(old) = row.key else { continue };
+            let Some(secret) = old.alike(Project::Service).next() else { continue };
+            row.key = Some(secret);
             state.delete(old);
             let (owner, material) = (Project::Service, Some(old));
-            state.create(Kept { secret: old, owner, material, shell_of: None });
+            state.create(Kept { secret, owner, material, shell_of: None });
         }
         state.awaiting[0] = true;
         let fate = Fate::Open { key_known: true };

@@ -1,6 +1,5 @@
 //! Every known-bad protocol is rejected, by the invariant that it is known to break.
 
-
 use std::collections::BTreeSet;
 use transfer_core::Invariant;
 use transfer_model::{Protocol, replay, scenarios};

@@ -2,10 +2,11 @@
 //!
 //! [`service`] puts the crates together into the transfer service; [`dev_stack`] puts it beside
 //! the simulator in one process; [`stage`] puts it beside the simulator as a *process* that can be
-//! killed, for `demo` and for the crash and race tests.
+//! killed, for `demo` and for the crash and race tests; [`check`] runs the model.
 //!
 //! Does not: hold any logic of the protocol, the API or the simulator.
 
+pub mod check;
 pub mod clouds;
 pub mod demo;
 pub mod dev_stack;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use volume_transfer::check::{self, CheckOptions};
 use volume_transfer::demo::{self, Show};
 use volume_transfer::dev_stack::{self, StackOptions};
 use volume_transfer::listening::stop_on_signals;
@@ -26,6 +27,7 @@ struct Cli {
 
 const EXAMPLES: &str = "Examples:
   volume-transfer demo                     watch encrypted volumes change hands
+  volume-transfer check                    prove that no interleaving harms them
   volume-transfer serve --dev --clouds clouds.yaml
                                            a stack for the OpenStack clients
   volume-transfer serve --help             the service beside a real Keystone and Barbican
@@ -56,6 +58,16 @@ Exits with 0 only if every invariant held after every scene.")]
         #[arg(long, default_value_t = 0, value_name = "N")]
         seed: u64,
     },
+    /// Check the protocol in every interleaving, or see how a known-bad one fails
+    #[command(after_help = "Examples:
+  volume-transfer check                               every interleaving with two faults and two crashes
+  volume-transfer check --protocol upstream --report report.html
+  volume-transfer check --json | jq .verdict
+  volume-transfer check --replay model/upstream-failed-delete/0.0.0.0.1.0
+
+Exits with 0 only if every invariant holds, everything that must come about did, and every
+known-bad protocol was rejected; with 1 otherwise.")]
+    Check(CheckOptions),
     /// Run the transfer service, or with --dev a whole stack around it
     #[command(after_help = "Examples:
   volume-transfer serve --dev --clouds clouds.yaml
@@ -129,6 +141,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             let binary = std::env::current_exe().context("where is this program?")?;
             let show = if json { Show::Json } else { Show::Tables };
             Ok(exit(demo::run(binary, show, seed).await?))
+        }
+        Command::Check(options) => {
+            let checked = tokio::task::spawn_blocking(move || check::run(&options));
+            Ok(exit(checked.await.context("the check has panicked")??))
         }
         Command::Serve { dev, config, settings, stack } => {
             let settings = merged(*settings, config)?;

@@ -25,7 +25,7 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in [&[][..], &["demo"], &["serve"], &["simulate"], &["recover"]] {
+    for command in [&[][..], &["demo"], &["check"], &["serve"], &["simulate"], &["recover"]] {
         let output = run(&[command, &["--help"]].concat());
         assert!(output.status.success(), "{command:?}");
         let text = String::from_utf8(output.stdout).expect("text");
@@ -54,6 +54,9 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["recover"], "--database"),
         (&["serve", "--database", &empty], "not Cinder's database"),
         (&[&on[..], &["--database-connections", "0"]].concat(), "say 1 or more"),
+        (&["check", "--protocol", "perfect"], "say one of: hand-over, upstream"),
+        (&["check", "--replay", "model/nowhere/0"], "there is no world \"nowhere\""),
+        (&["check", "--quick", "--report", "/nonexistent/x.html"], "cannot be written"),
         (&["nonsense"], "unrecognized subcommand"),
     ];
     for (arguments, words) in cases {
@@ -199,4 +202,38 @@ fn recovery_of_a_clean_database_reports_nothing_to_do() {
     let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(report["taken_over"], 0);
     assert_eq!(report["under_way"], 0);
+}
+
+#[test]
+fn a_check_of_the_hand_over_holds_and_one_of_upstream_shows_how_it_fails() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("report.html");
+    let page = page.to_str().expect("a path");
+
+    let good = run(&["check", "--quick", "--json", "--report", page]);
+    assert_eq!(good.status.code(), Some(0), "{}", String::from_utf8_lossy(&good.stderr));
+    let found: Value = serde_json::from_slice(&good.stdout).expect("JSON");
+    assert_eq!(found["verdict"], "holds");
+    assert_eq!(found["missing"], serde_json::json!([]));
+    assert_eq!(found["worlds"][2]["name"], "everything-1-1");
+    let text = std::fs::read_to_string(page).expect("a page");
+    assert!(text.contains("No run breaks an invariant.") && text.contains("lands late"));
+
+    let bad = run(&["check", "--protocol", "upstream", "--json", "--report", page]);
+    assert_eq!(bad.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&bad.stdout).expect("JSON");
+    assert_eq!(found["verdict"], "broken");
+    let runs = found["violations"].as_array().expect("runs");
+    for of in ["failed-delete", "accept-against-cancel", "accept-against-accept"] {
+        let run = runs.iter().find(|run| run["scenario"].as_str().expect("text").contains(of));
+        let steps = run.expect(of)["steps"].as_array().expect("steps").len();
+        assert!(steps <= 12, "{of}: {steps} steps");
+    }
+    assert!(std::fs::read_to_string(page).expect("a page").contains("<svg"));
+
+    let replay = runs[0]["replay"].as_str().expect("text");
+    let again = run(&["check", "--replay", replay, "--json"]);
+    assert_eq!(again.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&again.stdout).expect("JSON");
+    assert_eq!(found["violations"][0]["steps"], runs[0]["steps"]);
 }

@@ -1,0 +1,124 @@
+//! `check`: every interleaving of the hand-over, and the protocols that it has to reject.
+//!
+//! The model is explored to closure (see `transfer-model`); every known-bad protocol has to be
+//! rejected by the invariant that it is known to break, because a check that cannot fail proves
+//! nothing. Does not judge anything itself.
+
+mod findings;
+mod progress;
+
+pub use findings::{Findings, Rejected, Verdict, World};
+
+use check_page::Page;
+use progress::Bar;
+use std::path::{Path, PathBuf};
+use transfer_model::{Protocol, Setting, Trace, scenarios};
+
+/// What is to be checked.
+#[derive(Clone, Debug, clap::Args)]
+pub struct CheckOptions {
+    /// Three faults and three crashes, however long it takes
+    #[arg(long, conflicts_with_all = ["protocol", "replay", "quick"])]
+    pub deep: bool,
+    /// One fault and one crash: seconds
+    #[arg(long, conflicts_with_all = ["protocol", "replay"])]
+    pub quick: bool,
+    /// Check this protocol instead: a known-bad one shows how it fails
+    #[arg(long, value_name = "NAME", conflicts_with = "replay", value_parser = known_protocol)]
+    pub protocol: Option<Protocol>,
+    /// Run one run again, from the text that a check printed of it
+    #[arg(long, value_name = "STRING")]
+    pub replay: Option<String>,
+    /// One JSON document instead of text
+    #[arg(long)]
+    pub json: bool,
+    /// Write a page that any browser opens, with diagrams and coverage
+    #[arg(long, value_name = "FILE.html")]
+    pub report: Option<PathBuf>,
+    /// Threads of the exploration
+    #[arg(long, value_name = "N", default_value_t = threads())]
+    pub threads: usize,
+}
+
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
+fn known_protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::ALL.into_iter().find(|protocol| protocol.name() == name).ok_or_else(|| {
+        let names: Vec<_> = Protocol::ALL.iter().map(|protocol| protocol.name()).collect();
+        format!("say one of: {}", names.join(", "))
+    })
+}
+
+/// Checks, reports, and says whether nothing is broken.
+///
+/// # Errors
+/// When a text to replay is none, or the report cannot be written.
+pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
+    let findings = if let Some(text) = &options.replay {
+        Findings::of_run(transfer_model::replay(text)?)
+    } else if let Some(protocol) = options.protocol.filter(|one| *one != Protocol::HandOver) {
+        Findings::of_bad_protocol(protocol, counterexamples(protocol))
+    } else {
+        hand_over(options)
+    };
+    if let Some(path) = &options.report {
+        write(path, &findings.page())?;
+    }
+    findings.print(options.json)?;
+    if let (Some(path), false) = (&options.report, options.json) {
+        anstream::println!("\nThe report is in {}.", path.display());
+    }
+    Ok(findings.verdict() == Verdict::Holds)
+}
+
+/// Where the known-bad protocol fails, scenario by scenario.
+fn counterexamples(protocol: Protocol) -> Vec<(&'static str, Option<Trace>)> {
+    scenarios()
+        .into_iter()
+        .filter(|scenario| scenario.setting.protocol == protocol)
+        .map(|scenario| (scenario.about, scenario.counterexample()))
+        .collect()
+}
+
+fn hand_over(options: &CheckOptions) -> Findings {
+    let (deep, quick) = (options.deep, options.quick);
+    let budget = if deep {
+        3
+    } else if quick {
+        1
+    } else {
+        2
+    };
+    let mut settings = vec![
+        Setting::everything(1, 0).unreduced(),
+        Setting::everything(0, 1).unreduced(),
+        Setting::everything(budget, budget),
+    ];
+    if deep {
+        settings.push(Setting::everything(1, 1).unreduced());
+    }
+    let bar = Bar::new();
+    let mut findings = Findings::of_hand_over(options.threads);
+    for setting in settings {
+        let explored = setting.explore(options.threads, &|progress| bar.show(&setting, progress));
+        let broken = explored.violation.is_some();
+        findings.explored(&setting, explored);
+        if broken {
+            break;
+        }
+    }
+    for scenario in scenarios() {
+        bar.say(&format!("rejecting {}", scenario.name));
+        findings.rejected(Rejected::new(&scenario, scenario.counterexample().as_ref()));
+    }
+    bar.clear();
+    findings
+}
+
+fn write(path: &Path, page: &Page) -> anyhow::Result<()> {
+    use anyhow::Context as _;
+    std::fs::write(path, page.html())
+        .with_context(|| format!("the report cannot be written to {}", path.display()))
+}

@@ -1,0 +1,321 @@
+//! What a check has found, as text, as JSON and as a page.
+
+use super::progress::{grouped, rate};
+use anstream::println;
+use anstyle::{AnsiColor, Style};
+use check_page::Page;
+use serde::Serialize;
+use transfer_model::{Coverage, Explored, Lane, Protocol, Scenario, Setting, Trace};
+
+/// What it comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// Nothing is broken, everything came about, and every bad protocol was rejected.
+    Holds,
+    /// An invariant is broken.
+    Broken,
+    /// Nothing is broken, but the check has not seen what it must see, or rejects too little.
+    ProvesNothing,
+}
+
+/// One explored world.
+#[derive(Clone, Debug, Serialize)]
+pub struct World {
+    /// Its name.
+    pub name: String,
+    /// How many faults may strike in a run.
+    pub faults: u8,
+    /// How many crashes and sleeps past the lease.
+    pub crashes: u8,
+    /// Distinct states.
+    pub states: u64,
+    /// States reached, counting each way to one.
+    pub reached: u64,
+    /// The longest way that was gone.
+    pub depth: u64,
+    /// What it took.
+    pub seconds: f64,
+}
+
+/// One known-bad protocol in one scenario.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rejected {
+    /// The scenario.
+    pub scenario: String,
+    /// What happens.
+    pub about: String,
+    /// The invariant that it has to break.
+    pub breaks: String,
+    /// How many steps it takes; none says that it was not rejected.
+    pub steps: Option<usize>,
+}
+
+impl Rejected {
+    /// What a scenario came to.
+    pub fn new(scenario: &Scenario, trace: Option<&Trace>) -> Self {
+        Self {
+            scenario: scenario.name.to_owned(),
+            about: scenario.about.to_owned(),
+            breaks: scenario.breaks.name().to_owned(),
+            steps: trace.map(|trace| trace.steps.len()),
+        }
+    }
+}
+
+/// What a check has found.
+#[derive(Clone, Debug)]
+pub struct Findings {
+    protocol: String,
+    threads: usize,
+    worlds: Vec<World>,
+    rejected: Vec<Rejected>,
+    traces: Vec<Trace>,
+    coverage: Coverage,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    protocol: &'a str,
+    verdict: Verdict,
+    threads: usize,
+    worlds: &'a [World],
+    rejected: &'a [Rejected],
+    coverage: &'a Coverage,
+    missing: Vec<&'a str>,
+    violations: Vec<ToldRun<'a>>,
+}
+
+#[derive(Serialize)]
+struct ToldRun<'a> {
+    scenario: &'a str,
+    broken: Vec<String>,
+    steps: Vec<String>,
+    replay: &'a str,
+}
+
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+impl Findings {
+    fn new(protocol: &str, threads: usize) -> Self {
+        Self {
+            protocol: protocol.to_owned(),
+            threads,
+            worlds: Vec::new(),
+            rejected: Vec::new(),
+            traces: Vec::new(),
+            coverage: Coverage::default(),
+        }
+    }
+
+    /// The findings of one run.
+    pub(super) fn of_run(trace: Trace) -> Self {
+        Self { traces: vec![trace.clone()], ..Self::new(&trace.protocol, 1) }
+    }
+
+    /// The findings of a protocol that is known to be bad.
+    pub(super) fn of_bad_protocol(
+        protocol: Protocol,
+        runs: Vec<(&'static str, Option<Trace>)>,
+    ) -> Self {
+        let traces = runs.into_iter().filter_map(|(about, trace)| {
+            trace.map(|trace| Trace { scenario: format!("{}: {about}", trace.scenario), ..trace })
+        });
+        Self { traces: traces.collect(), ..Self::new(protocol.name(), 1) }
+    }
+
+    /// Findings to be filled.
+    pub(super) fn of_hand_over(threads: usize) -> Self {
+        Self::new(Protocol::HandOver.name(), threads)
+    }
+
+    /// Adds a world.
+    pub(super) fn explored(&mut self, setting: &Setting, explored: Explored) {
+        self.worlds.push(World {
+            name: setting.name.clone(),
+            faults: setting.faults,
+            crashes: setting.crashes,
+            states: explored.states,
+            reached: explored.reached,
+            depth: explored.depth,
+            seconds: explored.elapsed.as_secs_f64(),
+        });
+        self.coverage.merge(&explored.coverage);
+        self.traces.extend(explored.violation);
+    }
+
+    /// Adds a scenario.
+    pub(super) fn rejected(&mut self, rejected: Rejected) {
+        self.rejected.push(rejected);
+    }
+
+    /// What it comes to.
+    pub fn verdict(&self) -> Verdict {
+        let broken = self.traces.iter().any(|trace| trace.broken().next().is_some());
+        let toothless = self.rejected.iter().any(|one| one.steps.is_none());
+        if broken {
+            Verdict::Broken
+        } else if toothless || self.coverage.missing().next().is_some() {
+            Verdict::ProvesNothing
+        } else {
+            Verdict::Holds
+        }
+    }
+
+    /// Prints them.
+    pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
+        if json {
+            println!("{}", serde_json::to_string_pretty(&self.document())?);
+        } else {
+            self.print_text();
+        }
+        Ok(())
+    }
+
+    fn document(&self) -> Document<'_> {
+        let told = |trace: &'_ Trace| {
+            let steps = trace.steps.iter().enumerate();
+            (
+                trace.broken().map(ToString::to_string).collect(),
+                steps.map(|(at, _)| line(trace, at)).collect(),
+            )
+        };
+        Document {
+            protocol: &self.protocol,
+            verdict: self.verdict(),
+            threads: self.threads,
+            worlds: &self.worlds,
+            rejected: &self.rejected,
+            coverage: &self.coverage,
+            missing: self.coverage.missing().collect(),
+            violations: self
+                .traces
+                .iter()
+                .map(|trace| {
+                    let (broken, steps) = told(trace);
+                    let (scenario, replay) = (&trace.scenario, &trace.replay);
+                    ToldRun { scenario, broken, steps, replay }
+                })
+                .collect(),
+        }
+    }
+
+    fn print_text(&self) {
+        if !self.worlds.is_empty() {
+            println!("{BOLD}Every interleaving, to closure{BOLD:#}");
+            println!(
+                "{DIM}world            faults crashes       states   ways reached  depth    s   states/s{DIM:#}"
+            );
+            for world in &self.worlds {
+                println!(
+                    "{:16} {:6} {:7} {:>12} {:>14} {:>6} {:>4.0} {:>10}",
+                    world.name,
+                    world.faults,
+                    world.crashes,
+                    grouped(world.states),
+                    grouped(world.reached),
+                    world.depth,
+                    world.seconds,
+                    grouped(rate(world.states, world.seconds))
+                );
+            }
+            self.print_coverage();
+        }
+        if !self.rejected.is_empty() {
+            println!("\n{BOLD}Known-bad protocols, each rejected by{BOLD:#}");
+            for one in &self.rejected {
+                let steps = one.steps.map_or("NOT REJECTED".to_owned(), |n| format!("{n} steps"));
+                println!("  {:34} {:24} {steps}", one.scenario, one.breaks);
+            }
+        }
+        for trace in &self.traces {
+            print_run(trace);
+        }
+        println!();
+        match self.verdict() {
+            Verdict::Holds => println!("{GOOD}Every invariant holds.{GOOD:#}"),
+            Verdict::Broken => println!("{BAD}An invariant is broken.{BAD:#}"),
+            Verdict::ProvesNothing => {
+                println!("{BAD}Nothing is broken, and it proves nothing:{BAD:#}");
+                for situation in self.coverage.missing() {
+                    println!("  never came about: {situation}");
+                }
+            }
+        }
+    }
+
+    fn print_coverage(&self) {
+        println!("\n{BOLD}Steps, and how often what became of them{BOLD:#}");
+        for (step, outcomes) in &self.coverage.steps {
+            let outcomes: Vec<_> = outcomes
+                .iter()
+                .map(|(name, times)| format!("{name} {}", grouped(*times)))
+                .collect();
+            println!("  {step:24} {}", outcomes.join(", "));
+        }
+        let seen = self.coverage.situations.values().filter(|times| **times > 0).count();
+        println!("Situations that must come about: {seen} of {}.", self.coverage.situations.len());
+    }
+
+    /// The page.
+    pub(super) fn page(&self) -> Page {
+        let states = self.worlds.iter().map(|world| world.states).sum();
+        let seconds: f64 = self.worlds.iter().map(|world| world.seconds).sum();
+        let mut facts = vec![("protocol".to_owned(), self.protocol.clone())];
+        for world in &self.worlds {
+            facts.push((
+                format!("{}: states", world.name),
+                format!("{} in {:.0} s", grouped(world.states), world.seconds),
+            ));
+        }
+        if !self.worlds.is_empty() {
+            facts.push(("states a second".to_owned(), grouped(rate(states, seconds))));
+            facts.push(("threads".to_owned(), self.threads.to_string()));
+        }
+        if !self.rejected.is_empty() {
+            let rejected = self.rejected.iter().filter(|one| one.steps.is_some()).count();
+            let all = self.rejected.len();
+            facts.push(("known-bad scenarios rejected".to_owned(), format!("{rejected} of {all}")));
+        }
+        let coverage = if self.worlds.is_empty() {
+            Vec::new()
+        } else {
+            vec![("the model".to_owned(), self.coverage.clone())]
+        };
+        Page {
+            title: format!("volume-transfer check: {}", self.protocol),
+            facts,
+            traces: self.traces.clone(),
+            coverage,
+        }
+    }
+}
+
+fn print_run(trace: &Trace) {
+    println!("\n{BOLD}{}{BOLD:#} {DIM}({}){DIM:#}", trace.scenario, trace.protocol);
+    for (at, step) in trace.steps.iter().enumerate() {
+        println!("  {}", line(trace, at));
+        for violation in &step.broken {
+            println!("     {BAD}✗ {violation}{BAD:#}");
+        }
+    }
+    println!("  {DIM}again: volume-transfer check --replay {}{DIM:#}", trace.replay);
+}
+
+/// One step in one line.
+fn line(trace: &Trace, at: usize) -> String {
+    let step = &trace.steps[at];
+    let to = match &step.to {
+        Lane::Caller(name) | Lane::Replica(name) => name.clone(),
+        Lane::Database => "database".to_owned(),
+        Lane::Secrets(owner) => {
+            let name = trace.names.get(owner).map_or(owner.as_str(), String::as_str);
+            format!("{name}'s secrets")
+        }
+    };
+    let fault = step.fault.as_ref().map_or(String::new(), |fault| format!(" [{fault}]"));
+    format!("{:2}. {} → {to}: {}{fault}", at + 1, step.actor, step.what)
+}
