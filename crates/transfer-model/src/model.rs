@@ -1,4 +1,5 @@
-//! The model that stateright explores: what can happen in a state, what it leads to, what must hold.
+//! The model that stateright explores: what can happen in a state, what it leads to, what must
+//! hold.
 
 use crate::action::Action;
 use crate::verdict::Inspector;

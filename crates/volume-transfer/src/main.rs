@@ -60,7 +60,7 @@ Exits with 0 only if every invariant held after every scene.")]
     },
     /// Check the protocol in every interleaving, or see how a known-bad one fails
     #[command(after_help = "Examples:
-  volume-transfer check                               every interleaving with two faults and two crashes
+  volume-transfer check           every interleaving with two faults and two crashes
   volume-transfer check --protocol upstream --report report.html
   volume-transfer check --json | jq .verdict
   volume-transfer check --replay model/upstream-failed-delete/0.0.0.0.1.0

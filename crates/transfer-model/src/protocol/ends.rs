@@ -216,7 +216,8 @@ pub(crate) fn land_commit(setting: &Setting, state: &mut State, slot: usize, hel
     }
 }
 
-/// Deletes at a known-bad moment: the old secrets before the commit, or the shells before the abort.
+/// Deletes at a known-bad moment: the old secrets before the commit, or the shells before the
+/// abort.
 pub(crate) fn out_of_turn(setting: &Setting, state: &mut State, slot: usize) {
     let (Progress::Copying { held, out_of_turn, .. }
     | Progress::ReadingBack { held, out_of_turn, .. }) = &mut state.requests[slot]

@@ -207,7 +207,8 @@ impl Findings {
         if !self.worlds.is_empty() {
             println!("{BOLD}Every interleaving, to closure{BOLD:#}");
             println!(
-                "{DIM}world            faults crashes       states   ways reached  depth    s   states/s{DIM:#}"
+                "{DIM}{:16} {:>6} {:>7} {:>12} {:>14} {:>6} {:>4} {:>10}{DIM:#}",
+                "world", "faults", "crashes", "states", "ways reached", "depth", "s", "states/s"
             );
             for world in &self.worlds {
                 println!(
