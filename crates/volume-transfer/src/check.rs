@@ -1,18 +1,21 @@
 //! `check`: every interleaving of the hand-over, and the protocols that it has to reject.
 //!
-//! The model is explored to closure (see `transfer-model`); every known-bad protocol has to be
-//! rejected by the invariant that it is known to break, because a check that cannot fail proves
-//! nothing. Does not judge anything itself.
+//! The model is explored to closure (`transfer-model`); the real stack runs every schedule of every
+//! pair and triple of operations (`transfer-schedules`); every known-bad protocol has to be rejected
+//! by the invariant that it is known to break, because a check that cannot fail proves nothing.
+//! Does not judge anything itself.
 
 mod findings;
 mod progress;
 
-pub use findings::{Findings, Rejected, Verdict, World};
+pub use findings::{Findings, Rejected, Schedules, Verdict, World};
 
 use check_page::Page;
 use progress::Bar;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use transfer_model::{Protocol, Setting, Trace, scenarios};
+use transfer_schedules::Depth;
 
 /// What is to be checked.
 #[derive(Clone, Debug, clap::Args)]
@@ -20,7 +23,7 @@ pub struct CheckOptions {
     /// Three faults and three crashes, however long it takes
     #[arg(long, conflicts_with_all = ["protocol", "replay", "quick"])]
     pub deep: bool,
-    /// One fault and one crash: seconds
+    /// One fault or one crash, and pairs without: seconds
     #[arg(long, conflicts_with_all = ["protocol", "replay"])]
     pub quick: bool,
     /// Check this protocol instead: a known-bad one shows how it fails
@@ -37,11 +40,11 @@ pub struct CheckOptions {
     pub report: Option<PathBuf>,
     /// Threads of the exploration
     #[arg(long, value_name = "N", default_value_t = threads())]
-    pub threads: usize,
+    pub threads: NonZeroUsize,
 }
 
-fn threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+fn threads() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
 fn known_protocol(name: &str) -> Result<Protocol, String> {
@@ -57,11 +60,11 @@ fn known_protocol(name: &str) -> Result<Protocol, String> {
 /// When a text to replay is none, or the report cannot be written.
 pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     let findings = if let Some(text) = &options.replay {
-        Findings::of_run(transfer_model::replay(text)?)
+        Findings::of_run(replay(text)?)
     } else if let Some(protocol) = options.protocol.filter(|one| *one != Protocol::HandOver) {
         Findings::of_bad_protocol(protocol, counterexamples(protocol))
     } else {
-        hand_over(options)
+        hand_over(options)?
     };
     if let Some(path) = &options.report {
         write(path, &findings.page())?;
@@ -73,6 +76,14 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     Ok(findings.verdict() == Verdict::Holds)
 }
 
+fn replay(text: &str) -> anyhow::Result<Trace> {
+    if text.starts_with("model/") {
+        Ok(transfer_model::replay(text)?)
+    } else {
+        Ok(transfer_schedules::replay(text)?)
+    }
+}
+
 /// Where the known-bad protocol fails, scenario by scenario.
 fn counterexamples(protocol: Protocol) -> Vec<(&'static str, Option<Trace>)> {
     scenarios()
@@ -82,39 +93,36 @@ fn counterexamples(protocol: Protocol) -> Vec<(&'static str, Option<Trace>)> {
         .collect()
 }
 
-fn hand_over(options: &CheckOptions) -> Findings {
-    let (deep, quick) = (options.deep, options.quick);
-    let budget = if deep {
-        3
-    } else if quick {
-        1
-    } else {
-        2
-    };
-    let mut settings = vec![
-        Setting::everything(1, 0).unreduced(),
-        Setting::everything(0, 1).unreduced(),
-        Setting::everything(budget, budget),
-    ];
-    if deep {
-        settings.push(Setting::everything(1, 1).unreduced());
-    }
-    let bar = Bar::new();
-    let mut findings = Findings::of_hand_over(options.threads);
-    for setting in settings {
-        let explored = setting.explore(options.threads, &|progress| bar.show(&setting, progress));
-        let broken = explored.violation.is_some();
-        findings.explored(&setting, explored);
-        if broken {
-            break;
+fn hand_over(options: &CheckOptions) -> anyhow::Result<Findings> {
+    let mut settings =
+        vec![Setting::everything(1, 0).unreduced(), Setting::everything(0, 1).unreduced()];
+    let depth = match (options.deep, options.quick) {
+        (true, _) => {
+            settings.push(Setting::everything(1, 1).unreduced());
+            settings.push(Setting::everything(3, 3));
+            Depth::Deep
         }
+        (false, true) => Depth::Pairs,
+        (false, false) => {
+            settings.push(Setting::everything(2, 2));
+            Depth::Standard
+        }
+    };
+    let bar = Bar::new();
+    let mut findings = Findings::of_hand_over(options.threads.get());
+    for setting in settings {
+        let progress = |progress| bar.show(&setting, progress);
+        let explored = setting.explore(options.threads.get(), &progress);
+        findings.explored(&setting, explored);
     }
+    let run = transfer_schedules::Options { threads: options.threads, depth, planted: None };
+    findings.ran(transfer_schedules::run(run, &|progress| bar.show_schedules(&progress))?);
     for scenario in scenarios() {
         bar.say(&format!("rejecting {}", scenario.name));
         findings.rejected(Rejected::new(&scenario, scenario.counterexample().as_ref()));
     }
     bar.clear();
-    findings
+    Ok(findings)
 }
 
 fn write(path: &Path, page: &Page) -> anyhow::Result<()> {

@@ -38,6 +38,23 @@ pub struct World {
     pub seconds: f64,
 }
 
+/// The schedules of the real stack.
+#[derive(Clone, Debug, Serialize)]
+pub struct Schedules {
+    /// Schedules that were run to rest.
+    pub schedules: u64,
+    /// Schedules that were given up: all that could follow had been run in another order.
+    pub cut: u64,
+    /// Steps, repeated ones included.
+    pub steps: u64,
+    /// Pairs and triples of operations.
+    pub scenarios: usize,
+    /// What they took.
+    pub seconds: f64,
+    /// What was visited.
+    pub coverage: Coverage,
+}
+
 /// One known-bad protocol in one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rejected {
@@ -69,6 +86,7 @@ pub struct Findings {
     protocol: String,
     threads: usize,
     worlds: Vec<World>,
+    schedules: Option<Schedules>,
     rejected: Vec<Rejected>,
     traces: Vec<Trace>,
     coverage: Coverage,
@@ -80,6 +98,7 @@ struct Document<'a> {
     verdict: Verdict,
     threads: usize,
     worlds: &'a [World],
+    schedules: Option<&'a Schedules>,
     rejected: &'a [Rejected],
     coverage: &'a Coverage,
     missing: Vec<&'a str>,
@@ -105,6 +124,7 @@ impl Findings {
             protocol: protocol.to_owned(),
             threads,
             worlds: Vec::new(),
+            schedules: None,
             rejected: Vec::new(),
             traces: Vec::new(),
             coverage: Coverage::default(),
@@ -147,6 +167,19 @@ impl Findings {
         self.traces.extend(explored.violation);
     }
 
+    /// Adds the schedules of the real stack.
+    pub(super) fn ran(&mut self, report: transfer_schedules::Report) {
+        self.traces.extend(report.violation);
+        self.schedules = Some(Schedules {
+            schedules: report.schedules,
+            cut: report.cut,
+            steps: report.steps,
+            scenarios: report.scenarios.len(),
+            seconds: report.elapsed.as_secs_f64(),
+            coverage: report.coverage,
+        });
+    }
+
     /// Adds a scenario.
     pub(super) fn rejected(&mut self, rejected: Rejected) {
         self.rejected.push(rejected);
@@ -158,11 +191,17 @@ impl Findings {
         let toothless = self.rejected.iter().any(|one| one.steps.is_none());
         if broken {
             Verdict::Broken
-        } else if toothless || self.coverage.missing().next().is_some() {
+        } else if toothless || self.missing().next().is_some() {
             Verdict::ProvesNothing
         } else {
             Verdict::Holds
         }
+    }
+
+    /// What never came about.
+    fn missing(&self) -> impl Iterator<Item = &str> {
+        let of_schedules = self.schedules.iter().flat_map(|run| run.coverage.missing());
+        self.coverage.missing().chain(of_schedules)
     }
 
     /// Prints them.
@@ -188,9 +227,10 @@ impl Findings {
             verdict: self.verdict(),
             threads: self.threads,
             worlds: &self.worlds,
+            schedules: self.schedules.as_ref(),
             rejected: &self.rejected,
             coverage: &self.coverage,
-            missing: self.coverage.missing().collect(),
+            missing: self.missing().collect(),
             violations: self
                 .traces
                 .iter()
@@ -223,7 +263,21 @@ impl Findings {
                     grouped(rate(world.states, world.seconds))
                 );
             }
-            self.print_coverage();
+            print_coverage(&self.coverage);
+        }
+        if let Some(run) = &self.schedules {
+            println!("\n{BOLD}Every schedule of the real stack{BOLD:#}");
+            println!(
+                "{} schedules of {} pairs and triples ({} cut short as repetitions), {} steps, \
+                 {:.0} s, {} schedules/s",
+                grouped(run.schedules),
+                run.scenarios,
+                grouped(run.cut),
+                grouped(run.steps),
+                run.seconds,
+                grouped(rate(run.schedules + run.cut, run.seconds))
+            );
+            print_coverage(&run.coverage);
         }
         if !self.rejected.is_empty() {
             println!("\n{BOLD}Known-bad protocols, each rejected by{BOLD:#}");
@@ -241,24 +295,11 @@ impl Findings {
             Verdict::Broken => println!("{BAD}An invariant is broken.{BAD:#}"),
             Verdict::ProvesNothing => {
                 println!("{BAD}Nothing is broken, and it proves nothing:{BAD:#}");
-                for situation in self.coverage.missing() {
+                for situation in self.missing() {
                     println!("  never came about: {situation}");
                 }
             }
         }
-    }
-
-    fn print_coverage(&self) {
-        println!("\n{BOLD}Steps, and how often what became of them{BOLD:#}");
-        for (step, outcomes) in &self.coverage.steps {
-            let outcomes: Vec<_> = outcomes
-                .iter()
-                .map(|(name, times)| format!("{name} {}", grouped(*times)))
-                .collect();
-            println!("  {step:24} {}", outcomes.join(", "));
-        }
-        let seen = self.coverage.situations.values().filter(|times| **times > 0).count();
-        println!("Situations that must come about: {seen} of {}.", self.coverage.situations.len());
     }
 
     /// The page.
@@ -281,17 +322,41 @@ impl Findings {
             let all = self.rejected.len();
             facts.push(("known-bad scenarios rejected".to_owned(), format!("{rejected} of {all}")));
         }
-        let coverage = if self.worlds.is_empty() {
-            Vec::new()
-        } else {
-            vec![("the model".to_owned(), self.coverage.clone())]
-        };
+        if let Some(run) = &self.schedules {
+            let text = format!(
+                "{} of {} pairs and triples in {:.0} s",
+                grouped(run.schedules),
+                run.scenarios,
+                run.seconds
+            );
+            facts.push(("schedules of the real stack".to_owned(), text));
+        }
+        let mut coverage = Vec::new();
+        if !self.worlds.is_empty() {
+            coverage.push(("the model".to_owned(), self.coverage.clone()));
+        }
+        if let Some(run) = &self.schedules {
+            coverage.push(("the real stack".to_owned(), run.coverage.clone()));
+        }
         Page {
             title: format!("volume-transfer check: {}", self.protocol),
             facts,
             traces: self.traces.clone(),
             coverage,
         }
+    }
+}
+
+fn print_coverage(coverage: &Coverage) {
+    println!("\n{BOLD}Steps, and how often what became of them{BOLD:#}");
+    for (step, outcomes) in &coverage.steps {
+        let outcomes: Vec<_> =
+            outcomes.iter().map(|(name, times)| format!("{name} {}", grouped(*times))).collect();
+        println!("  {step:24} {}", outcomes.join(", "));
+    }
+    let seen = coverage.situations.values().filter(|times| **times > 0).count();
+    if !coverage.situations.is_empty() {
+        println!("Situations that must come about: {seen} of {}.", coverage.situations.len());
     }
 }
 

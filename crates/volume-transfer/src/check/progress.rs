@@ -25,6 +25,18 @@ impl Bar {
         ));
     }
 
+    /// How far the schedules of the real stack are.
+    pub(super) fn show_schedules(&self, progress: &transfer_schedules::Progress) {
+        self.say(&format!(
+            "{} schedules, {} of {} scenarios, {} at {:.0} %",
+            grouped(progress.schedules),
+            progress.scenarios_done,
+            progress.scenarios,
+            progress.scenario,
+            progress.share * 100.0
+        ));
+    }
+
     /// One line, over the last one.
     pub(super) fn say(&self, text: &str) {
         if self.terminal {
