@@ -1,8 +1,8 @@
 //! `check`: every interleaving of the hand-over, and the protocols that it has to reject.
 //!
-//! The model is explored to closure (`transfer-model`); the real stack runs every schedule of every
-//! pair and triple of operations (`transfer-schedules`); every known-bad protocol has to be rejected
-//! by the invariant that it is known to break, because a check that cannot fail proves nothing.
+//! The model is explored to closure (`transfer-model`), the real stack runs every schedule of every
+//! pair and triple of operations (`transfer-schedules`), and every known-bad protocol has to be
+//! rejected by the invariant that it is known to break: a check that cannot fail proves nothing.
 //! Does not judge anything itself.
 
 mod findings;
