@@ -120,7 +120,7 @@ Exits with 1 while something stays to be done, for instance a debt that only its
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    init_logs(cli.log_format, matches!(cli.command, Command::Demo { .. }));
+    init_logs(cli.log_format, default_level(&cli.command));
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -207,9 +207,18 @@ fn print_report(report: &recover::Report, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn init_logs(format: LogFormat, quiet: bool) {
+/// What is logged unless RUST_LOG says otherwise: the demo tells its story itself, and a check lets
+/// things go wrong all the time.
+fn default_level(command: &Command) -> &'static str {
+    match command {
+        Command::Check(_) => "off",
+        Command::Demo { .. } => "error",
+        Command::Serve { .. } | Command::Simulate { .. } | Command::Recover { .. } => "info",
+    }
+}
+
+fn init_logs(format: LogFormat, default: &str) {
     use tracing_subscriber::EnvFilter;
-    let default = if quiet { "error" } else { "info" };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match format {

@@ -216,7 +216,6 @@ fn a_check_of_the_hand_over_holds_and_one_of_upstream_shows_how_it_fails() {
     assert_eq!(found["verdict"], "holds");
     assert_eq!(found["missing"], serde_json::json!([]));
     assert_eq!(found["worlds"][1]["name"], "unreduced-0-1");
-    assert!(found["schedules"]["schedules"].as_u64().expect("a number") > 100);
     let text = std::fs::read_to_string(page).expect("a page");
     assert!(text.contains("No run breaks an invariant.") && text.contains("lands late"));
 
