@@ -49,6 +49,8 @@ impl Db {
         let options = dialect::connect_options(url)?;
         let pool = SqlitePoolOptions::new()
             .max_connections(max_connections)
+            // A connection is a thread of this process: it is not lost behind our back.
+            .test_before_acquire(false)
             .connect_with(options)
             .await
             .map_err(|error| ConnectError::Open(error.to_string()))?;
@@ -106,18 +108,21 @@ impl Txn {
     /// Runs an insert, update or delete; gives the number of rows that it matched.
     pub(crate) async fn execute(&mut self, statement: &impl SqlxBinder) -> Result<u64, DbError> {
         let (sql, values) = statement.build_sqlx(SqliteQueryBuilder);
+        self.tell(&sql);
         let done = sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut *self.inner).await?;
         Ok(done.rows_affected())
     }
 
     pub(crate) async fn all(&mut self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
         let (sql, values) = select.build_sqlx(SqliteQueryBuilder);
+        self.tell(&sql);
         let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut *self.inner).await?;
         Ok(rows.into_iter().map(Row).collect())
     }
 
     pub(crate) async fn first(&mut self, select: &SelectStatement) -> Result<Option<Row>, DbError> {
         let (sql, values) = select.build_sqlx(SqliteQueryBuilder);
+        self.tell(&sql);
         let row =
             sqlx::query_with(AssertSqlSafe(sql), values).fetch_optional(&mut *self.inner).await?;
         Ok(row.map(Row))
@@ -131,8 +136,15 @@ impl Txn {
     /// Creates a table or an index.
     pub(crate) async fn define(&mut self, statement: &impl Definition) -> Result<(), DbError> {
         let sql = statement.sql();
+        self.tell(&sql);
         sqlx::query(AssertSqlSafe(sql)).execute(&mut *self.inner).await?;
         Ok(())
+    }
+
+    fn tell(&self, sql: &str) {
+        if let Some(watched) = &self.watched {
+            watched.turnstile.statement(sql);
+        }
     }
 
     /// After an error nobody knows whether it happened.

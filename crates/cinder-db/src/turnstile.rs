@@ -3,7 +3,8 @@
 //!
 //! Invariants: nothing is held (no connection, no place among the writers) while the turnstile is
 //! asked; what it decides is carried out here, so that the caller cannot tell it from a database
-//! that failed. Does not: see statements or values. A store without a turnstile pays nothing.
+//! that failed. Does not see values: statements have placeholders. A store without a turnstile pays
+//! nothing.
 
 use async_trait::async_trait;
 use std::fmt;
@@ -16,6 +17,9 @@ pub trait Turnstile: Send + Sync + fmt::Debug {
 
     /// A transaction is about to begin, reading or writing.
     fn begins(&self);
+
+    /// It is about to run this statement.
+    fn statement(&self, sql: &str);
 
     /// That transaction is over: committed, or rolled back.
     fn over(&self, committed: bool);

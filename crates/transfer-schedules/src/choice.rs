@@ -1,13 +1,14 @@
 //! What the scheduler can choose, and how a schedule is written down.
 //!
 //! `offered-2:accept-y+cancel:aabaR.` is a scenario and its choices: `a` lets the first actor pass
-//! its gate, `a1` the second gate it stands at, `aR` lets it pass with a fault, `*` lets a late
-//! effect land, and `.` brings the world to rest.
+//! its gate, `a1` the second gate it stands at, `aR` lets it pass with a fault, `!` has the leases
+//! run out, `*` lets a late effect land, and `.` brings the world to rest.
 
 use crate::scenario::{MOST_ACTORS, Scenario};
 use std::fmt;
 
-/// What goes wrong at a gate. At most one of these, or a [`Choice::Pause`], in a schedule.
+/// What goes wrong at a gate. At most one of these, or a [`Choice::Expire`], in a schedule; after a
+/// crash leases may expire as well.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Fault {
     /// The key manager says no.
@@ -46,8 +47,8 @@ pub(crate) enum Patience {
 pub(crate) enum Choice {
     /// An actor passes a gate: the n-th of those that it stands at.
     Pass { actor: usize, gate: usize, fault: Option<Fault> },
-    /// The lease of the actor's claim runs out while it stands at a gate.
-    Pause { actor: usize },
+    /// Whoever is at work has been held up at its gate for so long that every lease runs out.
+    Expire,
     /// The late effect takes place.
     Land,
     /// All has ended: leases run out, recovery runs, every project pays.
@@ -155,14 +156,14 @@ impl Fault {
 impl Choice {
     /// Whether it is the one thing that may go wrong in a schedule.
     pub(crate) fn is_fault(self) -> bool {
-        matches!(self, Self::Pass { fault: Some(_), .. } | Self::Pause { .. })
+        matches!(self, Self::Pass { fault: Some(_), .. } | Self::Expire)
     }
 
     /// Whose step it is.
     pub(crate) fn actor(self) -> Option<usize> {
         match self {
-            Self::Pass { actor, .. } | Self::Pause { actor } => Some(actor),
-            Self::Land | Self::Rest => None,
+            Self::Pass { actor, .. } => Some(actor),
+            Self::Expire | Self::Land | Self::Rest => None,
         }
     }
 }
@@ -181,7 +182,7 @@ impl fmt::Display for Choice {
                 }
                 f.write_str(fault.map_or("", Fault::code))
             }
-            Self::Pause { actor } => write!(f, "{}P", letter(*actor)),
+            Self::Expire => f.write_str("!"),
             Self::Land => f.write_str("*"),
             Self::Rest => f.write_str("."),
         }
@@ -213,17 +214,13 @@ pub(crate) fn parse(text: &str) -> Result<(Scenario, Vec<Choice>), ReplayError> 
 
 /// The first choice of a text, and what comes after it.
 fn next(text: &str) -> Option<(Choice, &str)> {
-    if let Some(rest) = text.strip_prefix('*') {
-        return Some((Choice::Land, rest));
-    }
-    if let Some(rest) = text.strip_prefix('.') {
-        return Some((Choice::Rest, rest));
+    for (sign, choice) in [('!', Choice::Expire), ('*', Choice::Land), ('.', Choice::Rest)] {
+        if let Some(rest) = text.strip_prefix(sign) {
+            return Some((choice, rest));
+        }
     }
     let (actor, mut rest) =
         (0..MOST_ACTORS).find_map(|actor| Some((actor, text.strip_prefix(letter(actor))?)))?;
-    if let Some(rest) = rest.strip_prefix('P') {
-        return Some((Choice::Pause { actor }, rest));
-    }
     let mut gate = 0;
     if let Some(digit) = rest.chars().next().and_then(|first| first.to_digit(10)) {
         gate = usize::try_from(digit).ok()?;

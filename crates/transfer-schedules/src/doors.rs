@@ -5,7 +5,7 @@
 
 use crate::choice::{Fault, Patience};
 use crate::cloud::RawSql;
-use crate::footprint::Resource;
+use crate::footprint::{Resource, tables, writes};
 use crate::gates::{Ask, Gates, Late};
 use crate::scenario::Planted;
 use async_trait::async_trait;
@@ -13,8 +13,9 @@ use bytes::Bytes;
 use cinder_db::{Passage, Turnstile};
 use http::{Method, Request, Response, StatusCode};
 use openstack_http::{Broken, Exchange, InProcess};
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use transfer_core::{ProjectId, SecretId};
 
 /// Longer than any driver's patience.
@@ -22,8 +23,16 @@ const TOO_LONG_SECONDS: &str = "86400";
 
 /// An actor's way into the database.
 pub(crate) struct DatabaseDoor {
-    pub(crate) actor: usize,
-    pub(crate) gates: Arc<Gates>,
+    actor: usize,
+    gates: Arc<Gates>,
+    /// What the transaction under way has written.
+    written: Mutex<BTreeSet<String>>,
+}
+
+impl DatabaseDoor {
+    pub(crate) fn new(actor: usize, gates: Arc<Gates>) -> Self {
+        Self { actor, gates, written: Mutex::default() }
+    }
 }
 
 impl fmt::Debug for DatabaseDoor {
@@ -53,13 +62,22 @@ impl Turnstile for DatabaseDoor {
     }
 
     fn begins(&self) {
-        self.gates.reads(Resource::Database);
         self.gates.begin_one();
     }
 
+    fn statement(&self, sql: &str) {
+        for (place, table) in tables(sql).enumerate() {
+            self.gates.reads(Resource::Table(table.to_owned()));
+            if place == 0 && writes(sql) {
+                lock(&self.written).insert(table.to_owned());
+            }
+        }
+    }
+
     fn over(&self, committed: bool) {
-        if committed {
-            self.gates.writes(Resource::Database);
+        let written = std::mem::take(&mut *lock(&self.written));
+        for table in written.into_iter().filter(|_| committed) {
+            self.gates.writes(Resource::Table(table));
         }
         self.gates.over_one();
     }
@@ -174,15 +192,14 @@ impl SecretsDoor {
         if let Some(mistake) = &self.mistake
             && request.uri().path().ends_with("/payload")
         {
-            let mut read = mistake.read.lock().unwrap_or_else(PoisonError::into_inner);
-            *read = Some(request.clone());
+            *lock(&mistake.read) = Some(request.clone());
         }
     }
 
     /// Does what must not be done, now that the copy is filled.
     async fn blunder(&self, shell: &SecretId) {
         let Some(mistake) = &self.mistake else { return };
-        let read = mistake.read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let read = lock(&mistake.read).clone();
         let Some(mut request) = read else { return };
         let Some(old) = secret_of(&request) else { return };
         match mistake.planted {
@@ -196,7 +213,7 @@ impl SecretsDoor {
             }
             Planted::RepointVolumeFirst => {
                 let _under_way = self.gates.under_way();
-                self.gates.writes(Resource::Database);
+                self.gates.writes(Resource::Table("volumes".to_owned()));
                 let repoint = format!(
                     "UPDATE volumes SET encryption_key_id = '{shell}' \
                      WHERE encryption_key_id = '{old}'"
@@ -217,6 +234,11 @@ pub(crate) fn note_effect(gates: &Gates, actor: usize, ask: &Ask) {
         }
         Ask::Begin | Ask::Write => {}
     }
+}
+
+/// Nobody panics while holding one of these.
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn token_of(request: &Request<Bytes>) -> &str {

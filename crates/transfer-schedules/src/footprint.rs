@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 /// Something that steps share.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub(crate) enum Resource {
-    /// The database, as a whole.
-    Database,
+    /// A table of the database.
+    Table(String),
     /// One secret.
     Secret(String),
     /// The existence of secrets that this actor creates. Their ids are not known before.
@@ -48,10 +48,24 @@ impl Footprint {
     }
 }
 
+/// The tables that a statement names, the one that it writes first.
+pub(crate) fn tables(sql: &str) -> impl Iterator<Item = &str> {
+    let mut words = sql.split([' ', '(', ')', ',']).filter(|word| !word.is_empty());
+    std::iter::from_fn(move || {
+        words.find(|word| ["FROM", "INTO", "UPDATE", "JOIN"].contains(word))?;
+        words.next().map(|table| table.trim_matches('"'))
+    })
+}
+
+/// Whether a statement writes the first table that it names.
+pub(crate) fn writes(sql: &str) -> bool {
+    !sql.starts_with("SELECT")
+}
+
 fn overlap(one: &Resource, other: &Resource) -> bool {
-    use Resource::{Created, Database, Fault, Listing, Secret};
+    use Resource::{Created, Fault, Listing, Secret, Table};
     match (one, other) {
         (Listing, Secret(_) | Created(_)) | (Secret(_) | Created(_), Listing) => true,
-        (Database | Secret(_) | Created(_) | Listing | Fault, _) => one == other,
+        (Table(_) | Secret(_) | Created(_) | Listing | Fault, _) => one == other,
     }
 }

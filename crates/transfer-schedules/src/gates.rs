@@ -66,8 +66,8 @@ pub(crate) struct Progress {
     pub(crate) begun: bool,
     /// What its caller was told.
     pub(crate) told: Option<Told>,
-    /// The words of an error that it was told.
-    pub(crate) words: Option<String>,
+    /// Whether it was told that another driver has ended its hand-over.
+    pub(crate) was_taken_over: bool,
     /// Whether nothing of it goes on in the background either.
     pub(crate) over: bool,
     /// Whether its process has died.
@@ -210,11 +210,11 @@ impl Gates {
         std::mem::take(&mut self.lock().footprint)
     }
 
-    pub(crate) fn answer(&self, actor: usize, told: Told, words: Option<String>) {
+    pub(crate) fn answer(&self, actor: usize, told: Told, was_taken_over: bool) {
         self.change(|state| {
             let progress = &mut state.actors[actor];
             if !progress.crashed {
-                (progress.told, progress.words) = (Some(told), words);
+                (progress.told, progress.was_taken_over) = (Some(told), was_taken_over);
             }
         });
     }

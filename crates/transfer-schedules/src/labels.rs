@@ -16,7 +16,7 @@ pub(crate) fn label(
     after: &World,
 ) -> &'static str {
     match (choice, ask) {
-        (Choice::Pause { .. }, _) => "pause",
+        (Choice::Expire, _) => "let leases run out",
         (Choice::Land, _) => "land late",
         (Choice::Rest, _) => "come to rest",
         (Choice::Pass { .. }, Some(Ask::Begin)) => "begin",

@@ -9,8 +9,8 @@
 //! After each step the invariants of `transfer-core` are asked; at the end late effects land,
 //! leases run out, recovery runs and every project pays, and the world has to be at rest.
 //!
-//! **What the enumeration leaves out**, and why nothing is lost by it, says [`search`](crate): of
-//! two independent steps only one order is run. It never leaves out a state.
+//! Of two steps that do not touch what the other writes only one order is run; no world is left out
+//! by it. The module `search` says what this relies on, [`Depth`] what is run how far.
 //!
 //! **Not covered here:** more than one fault in a schedule, real time, other databases, and two
 //! transactions that run at the same moment (SQLite has one writer).
@@ -25,6 +25,7 @@ mod names;
 mod run;
 mod scenario;
 mod search;
+mod situations;
 mod stage;
 mod telling;
 
@@ -42,6 +43,14 @@ pub enum Broken {
     #[error("an actor came neither to a gate nor to its end")]
     Stuck,
     /// The same choices led elsewhere.
-    #[error("the same choices led elsewhere: {0} cannot be chosen again")]
+    #[error("{0} could be chosen once, and cannot be chosen again")]
     NotRepeatable(String),
+    /// One of these, and in which schedule.
+    #[error("{why}, in schedule {schedule}")]
+    In {
+        /// What happened.
+        why: Box<Self>,
+        /// The schedule up to there.
+        schedule: String,
+    },
 }

@@ -2,9 +2,9 @@
 
 use crate::choice::{ReplayError, parse, print};
 use crate::cloud::Cloud;
-use crate::scenario::{Scenario, Start, pairs, triples};
+use crate::scenario::{Act, Scenario, Start, alone, pairs, triples};
 use crate::search::{Bounds, Search};
-use crate::{Broken, Planted, telling};
+use crate::{Broken, Planted, situations, telling};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::NonZeroUsize;
@@ -27,14 +27,16 @@ pub struct Options {
     pub planted: Option<Planted>,
 }
 
-/// How far to go.
+/// How far to go. A world has one key, or the volume and its second snapshot have a key each, so
+/// that two copies are made side by side.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub enum Depth {
-    /// Pairs, without faults.
-    Pairs,
-    /// Pairs with one fault, triples without.
+    /// Pairs without faults and each operation by itself with one fault, one key.
+    Quick,
+    /// Pairs with one fault, triples without, one key; pairs without faults and each operation by
+    /// itself with one fault, two keys.
     Standard,
-    /// Pairs and triples with one fault.
+    /// Pairs with one fault, two keys; triples with one fault, one key.
     Deep,
 }
 
@@ -110,6 +112,8 @@ struct Shared<'a> {
 /// [`Broken`] when the stack does not work, or does not do the same thing twice.
 pub fn run(options: Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Report, Broken> {
     let begun = Instant::now();
+    let mut coverage = Coverage::default();
+    situations::expect(&mut coverage, options.depth > Depth::Quick);
     let shared = Shared {
         jobs: jobs(options),
         next: AtomicUsize::new(0),
@@ -119,7 +123,7 @@ pub fn run(options: Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Rep
             schedules: 0,
             cut: 0,
             steps: 0,
-            coverage: Coverage::default(),
+            coverage,
             scenarios: Vec::new(),
             violation: None,
             elapsed: Duration::ZERO,
@@ -151,18 +155,31 @@ pub fn replay(schedule: &str) -> Result<Trace, ReplayError> {
 }
 
 fn jobs(options: Options) -> Vec<Job> {
-    let bounds = |faults| Bounds { faults, reduced: true, keeps_ends: false };
     let with = |scenarios: Vec<Scenario>, faults| {
         scenarios.into_iter().map(move |scenario| Job {
             scenario: Scenario { planted: options.planted, ..scenario },
-            bounds: bounds(faults),
+            bounds: Bounds { faults, reduced: true, keeps_ends: false },
         })
     };
-    match options.depth {
-        Depth::Pairs => with(pairs(), false).collect(),
-        Depth::Standard => with(pairs(), true).chain(with(triples(), false)).collect(),
-        Depth::Deep => with(triples(), true).chain(with(pairs(), true)).collect(),
-    }
+    let mut jobs: Vec<Job> = match options.depth {
+        Depth::Quick => with(pairs(false), false).chain(with(alone(false), true)).collect(),
+        Depth::Standard => with(pairs(false), true)
+            .chain(with(alone(true), true))
+            .chain(with(pairs(true), false))
+            .chain(with(triples(), false))
+            .collect(),
+        Depth::Deep => with(pairs(true), true)
+            .chain(with(alone(true), true))
+            .chain(with(triples(), true))
+            .collect(),
+    };
+    // The longest first, as far as one can tell: what can happen after an initiate is most.
+    jobs.sort_by_key(|job| std::cmp::Reverse((job.bounds.faults, initiates(&job.scenario))));
+    jobs
+}
+
+fn initiates(scenario: &Scenario) -> usize {
+    scenario.acts.iter().filter(|act| **act == Act::Initiate).count()
 }
 
 /// The clouds of one thread, prepared when they are needed.
@@ -211,11 +228,9 @@ impl Shared<'_> {
         let mut search = Search::new(cloud, &job.scenario, job.bounds);
         let mut told = 0;
         loop {
-            let more = search.next().map_err(|error| match error {
-                Broken::NotRepeatable(_) | Broken::Stuck => {
-                    Broken::NotRepeatable(print(&job.scenario, &search.choices()))
-                }
-                Broken::Stack(_) => error,
+            let more = search.next().map_err(|why| Broken::In {
+                why: Box::new(why),
+                schedule: print(&job.scenario, &search.choices()),
             })?;
             let runs = search.found.schedules + search.found.cut;
             if !more || runs.is_multiple_of(REPORT_EVERY) {
@@ -229,7 +244,7 @@ impl Shared<'_> {
         }
         let violation = search.found.violation.take();
         let trace = violation.map(|choices| telling::tell(cloud, &job.scenario, &choices));
-        let trace = trace.transpose().map_err(|error| Broken::NotRepeatable(error.to_string()))?;
+        let trace = trace.transpose().map_err(|unfit| Broken::NotRepeatable(unfit.to_string()))?;
         self.done.fetch_add(1, Ordering::Relaxed);
         let mut report = self.lock();
         report.cut += search.found.cut;

@@ -110,28 +110,32 @@ impl Planted {
     }
 }
 
-/// Every pair, in the world with two distinct keys.
-pub(crate) fn pairs() -> Vec<Scenario> {
-    use Act::{AcceptY, AcceptZ, Cancel, Initiate, Recovery};
-    let offered = [
-        [AcceptY, AcceptY],
-        [AcceptY, AcceptZ],
-        [AcceptY, Cancel],
-        [Cancel, Cancel],
-        [AcceptY, Recovery],
-        [Cancel, Recovery],
-        [Initiate, AcceptY],
-        [Initiate, Cancel],
-    ];
-    let available =
-        [[Initiate, Initiate], [Initiate, AcceptY], [Initiate, Cancel], [Initiate, Recovery]];
-    let in_world = |offered: bool, acts: &[Act]| Scenario {
-        planted: None,
-        start: Start { offered, two_keys: true },
-        acts: acts.to_vec(),
-    };
-    let offered = offered.iter().map(|acts| in_world(true, acts));
-    offered.chain(available.iter().map(|acts| in_world(false, acts))).collect()
+/// Every operation by itself.
+pub(crate) fn alone(two_keys: bool) -> Vec<Scenario> {
+    [(false, Act::Initiate), (true, Act::AcceptY), (true, Act::Cancel)]
+        .into_iter()
+        .map(move |(offered, act)| Scenario {
+            planted: None,
+            start: Start { offered, two_keys },
+            acts: vec![act],
+        })
+        .collect()
+}
+
+/// Every pair.
+pub(crate) fn pairs(two_keys: bool) -> Vec<Scenario> {
+    let mut all = Vec::new();
+    for offered in [true, false] {
+        for (index, first) in Act::ALL.into_iter().enumerate() {
+            for second in Act::ALL.into_iter().skip(index) {
+                let acts = vec![first, second];
+                if makes_sense(offered, &acts) {
+                    all.push(Scenario { planted: None, start: Start { offered, two_keys }, acts });
+                }
+            }
+        }
+    }
+    all
 }
 
 /// Every triple, in the world with one key.

@@ -9,9 +9,9 @@
 //! its later siblings, until a step is taken that is not independent of it; a point where all
 //! choices sleep is cut. Sleep sets leave out transitions and never states, so every world that can
 //! come about is checked. The reduction relies on this:
-//! - a footprint is complete: database, secrets and the list of secrets are all that actors share,
-//!   and every access to them passes a door (the invariants are asked outside of the doors and
-//!   change nothing);
+//! - a footprint is complete: the tables, the secrets and the list of secrets are all that actors
+//!   share, and every access to them passes a door (the invariants are asked outside of the doors
+//!   and change nothing);
 //! - a footprint that was recorded where a choice was explored is still right where it sleeps,
 //!   since nothing that the step touched has been written meanwhile;
 //! - steps of one actor, and a rest, are never taken for independent;
@@ -20,13 +20,13 @@
 use crate::choice::Choice;
 use crate::cloud::Cloud;
 use crate::footprint::Footprint;
-use crate::labels::{TRANSACTION, label, live};
+use crate::labels::{TRANSACTION, label};
 use crate::scenario::Scenario;
 use crate::stage::Stage;
-use crate::{Broken, telling};
+use crate::{Broken, situations, telling};
 use std::collections::BTreeSet;
 use transfer_core::World;
-use transfer_core::invariants::{check, check_at_rest};
+use transfer_core::invariants::{Told, check, check_at_rest};
 use transfer_model::Coverage;
 
 /// What a search runs.
@@ -53,8 +53,8 @@ pub(crate) struct Found {
     pub(crate) coverage: Coverage,
     /// The choices that led to the first violation.
     pub(crate) violation: Option<Vec<Choice>>,
-    /// The worlds at the end, ids renamed, if they are kept.
-    pub(crate) ends: BTreeSet<World>,
+    /// How runs ended, if that is kept: the world, ids renamed, and what each caller was told.
+    pub(crate) ends: BTreeSet<(World, Vec<Option<Told>>)>,
 }
 
 /// A choice that has been taken, and what its step was.
@@ -76,8 +76,6 @@ struct Point {
     explored: Vec<Taken>,
     /// The step that was taken, once it was.
     taken: Option<Taken>,
-    /// Whose claim is live after the step.
-    holder: Option<usize>,
 }
 
 /// The search of one scenario.
@@ -184,16 +182,14 @@ impl<'a> Search<'a> {
                 Some(point) if self.bounds.reduced => point.asleep_after(),
                 Some(_) | None => Vec::new(),
             };
-            let mut options = stage.options(last.and_then(|point| point.holder));
+            let mut options = stage.options(&before);
             options.retain(|choice| self.bounds.faults || !choice.is_fault());
             if options.is_empty() {
                 self.found.schedules += 1;
-                self.finish(&before);
+                self.finish(&stage, &before);
                 break;
             }
-            let holder = last.and_then(|point| point.holder);
-            let mut point =
-                Point { options, at: 0, asleep, explored: Vec::new(), taken: None, holder };
+            let mut point = Point { options, at: 0, asleep, explored: Vec::new(), taken: None };
             if point.sleeps(point.choice()) && !point.advance() {
                 self.found.cut += 1;
                 break;
@@ -206,12 +202,11 @@ impl<'a> Search<'a> {
 
     /// Takes the last point's choice, for the first time.
     async fn step(&mut self, stage: &mut Stage<'_>, before: World) -> Result<World, Broken> {
-        let holder = self.path.iter().rev().nth(1).and_then(|point| point.holder);
         let Some(point) = self.path.last_mut() else { return Ok(before) };
         let choice = point.choice();
         let ask = match choice {
             Choice::Pass { actor, gate, .. } => stage.ask_at(actor, gate),
-            Choice::Pause { .. } | Choice::Land | Choice::Rest => None,
+            Choice::Expire | Choice::Land | Choice::Rest => None,
         };
         let footprint = stage.carry_out(choice).await?;
         let after = stage.world().await?;
@@ -219,7 +214,6 @@ impl<'a> Search<'a> {
         if label == TRANSACTION {
             label = point.purpose(choice).unwrap_or(label);
         }
-        point.holder = holder_after(holder, choice, &before, &after);
         self.found.steps += 1;
         self.found.coverage.step(label, outcome(choice));
         let history = stage.history()?;
@@ -235,9 +229,14 @@ impl<'a> Search<'a> {
         Ok(after)
     }
 
-    fn finish(&mut self, world: &World) {
+    fn finish(&mut self, stage: &Stage<'_>, world: &World) {
+        let taken = self.path.iter().filter_map(|point| point.taken.as_ref());
+        let steps: Vec<_> = taken.map(|taken| (taken.choice, taken.label)).collect();
+        let coverage = &mut self.found.coverage;
+        situations::count(coverage, self.scenario, &steps, &stage.progress());
         if self.bounds.keeps_ends {
-            self.found.ends.insert(telling::without_names(world));
+            let told = stage.progress().iter().map(|one| one.told).collect();
+            self.found.ends.insert((telling::without_names(world), told));
         }
     }
 }
@@ -245,19 +244,36 @@ impl<'a> Search<'a> {
 fn outcome(choice: Choice) -> &'static str {
     match choice {
         Choice::Pass { fault: Some(fault), .. } => fault.title(),
-        Choice::Pass { fault: None, .. } | Choice::Pause { .. } | Choice::Land | Choice::Rest => {
-            "done"
-        }
+        Choice::Pass { fault: None, .. } | Choice::Expire | Choice::Land | Choice::Rest => "done",
     }
 }
 
-/// Whoever's step made a new claim holds it, until it has ended.
-pub(crate) fn holder_after(
-    holder: Option<usize>,
-    choice: Choice,
-    before: &World,
-    after: &World,
-) -> Option<usize> {
-    let now = live(after)?;
-    if live(before).is_some_and(|then| then.id() == now.id()) { holder } else { choice.actor() }
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn explore(name: &str, faults: bool, reduced: bool) -> Found {
+        let scenario: Scenario = name.parse().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let cloud = runtime.block_on(Cloud::prepare(scenario.start)).unwrap();
+        let bounds = Bounds { faults, reduced, keeps_ends: true };
+        let mut search = Search::new(&cloud, &scenario, bounds);
+        while search.next().unwrap() {}
+        assert_eq!(search.found.violation, None);
+        search.found
+    }
+
+    #[test]
+    fn the_reduction_reaches_every_end() {
+        for (name, faults) in [
+            ("offered-1:accept-y+cancel", false),
+            ("available-1:initiate+cancel", false),
+            ("offered-1:initiate+recovery", true),
+        ] {
+            let (reduced, full) = (explore(name, faults, true), explore(name, faults, false));
+            assert_eq!(reduced.ends, full.ends, "{name}");
+            assert_eq!(full.cut, 0, "{name}");
+            assert!(reduced.schedules < full.schedules, "{name}: {}", full.schedules);
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::choice::{Choice, Fault};
 use crate::cloud::Cloud;
 use crate::doors::{DatabaseDoor, Mistake, SecretsDoor, note_effect};
 use crate::footprint::{Footprint, Resource};
-use crate::gates::{Ask, Gates, KnownOffer};
+use crate::gates::{Ask, Gates, KnownOffer, Progress};
 use crate::scenario::{Act, MOST_ACTORS, Scenario};
 use cinder_db::AuthKey;
 use openstack_http::Exchange as _;
@@ -28,6 +28,7 @@ pub(crate) struct Stage<'a> {
     gates: Arc<Gates>,
     history: History,
     faulted: bool,
+    expired: bool,
     rested: bool,
 }
 
@@ -38,7 +39,8 @@ impl<'a> Stage<'a> {
         let gates = Arc::new(Gates::new(scenario.acts.len(), cloud.offer.clone()));
         let mut history = History::default();
         history.observe(&cloud.world);
-        let stage = Self { cloud, scenario, gates, history, faulted: false, rested: false };
+        let stage =
+            Self { cloud, scenario, gates, history, faulted: false, expired: false, rested: false };
         for (actor, act) in scenario.acts.iter().enumerate() {
             stage.enter(actor, *act)?;
         }
@@ -63,7 +65,7 @@ impl<'a> Stage<'a> {
                 read: Mutex::new(None),
             }),
         };
-        let turnstile = DatabaseDoor { actor, gates: Arc::clone(&gates) };
+        let turnstile = DatabaseDoor::new(actor, Arc::clone(&gates));
         let store = cloud.store.with_turnstile(Arc::new(turnstile));
         let engine = cloud.engine(store, Arc::new(door))?;
         let offer = cloud.offer_of();
@@ -81,17 +83,17 @@ impl<'a> Stage<'a> {
                 Err(TransferError::InDoubt) => Told::Nothing,
                 Err(_nothing_changed) => Told::Refused,
             };
-            gates.answer(actor, told, outcome.err().map(|error| error.to_string()));
+            let was_taken_over = matches!(outcome, Err(TransferError::TakenOver));
+            gates.answer(actor, told, was_taken_over);
             engine.shut_down(LONG).await;
             gates.end(actor);
         });
         Ok(())
     }
 
-    /// What can be chosen now; what does not go wrong comes first. Nothing when the run is over.
-    ///
-    /// `holder` is the actor whose claim is live.
-    pub(crate) fn options(&self, holder: Option<usize>) -> Vec<Choice> {
+    /// What can be chosen in this world; what does not go wrong comes first. Nothing when the run
+    /// is over.
+    pub(crate) fn options(&self, world: &World) -> Vec<Choice> {
         let standing = self.gates.standing();
         let mut options = Vec::new();
         let mut faults = Vec::new();
@@ -104,9 +106,6 @@ impl<'a> Stage<'a> {
                 options.push(pass(None));
                 faults.extend(self.faults_at(*actor, ask).iter().map(|fault| pass(Some(*fault))));
             }
-            if holder == Some(*actor) && !asks.is_empty() {
-                faults.push(Choice::Pause { actor: *actor });
-            }
         }
         let all_ended = options.is_empty();
         if self.gates.late().is_some() {
@@ -117,6 +116,12 @@ impl<'a> Stage<'a> {
         }
         if !self.faulted {
             options.extend(faults);
+        }
+        // Where nobody acts any more, leases run out before the rest.
+        let leased = !all_ended && !world.hand_overs.is_empty();
+        let crashed = self.gates.progress().iter().any(|progress| progress.crashed);
+        if leased && !self.expired && (!self.faulted || crashed) {
+            options.push(Choice::Expire);
         }
         options
     }
@@ -146,11 +151,11 @@ impl<'a> Stage<'a> {
                     return Err(Broken::NotRepeatable(choice.to_string()));
                 }
             }
-            Choice::Pause { .. } => {
-                self.gates.writes(Resource::Database);
+            Choice::Expire => {
+                self.gates.writes(Resource::Table("volume_transfer_hand_overs".to_owned()));
                 self.gates.writes(Resource::Fault);
-                let live = format!("{LEASES_END} WHERE claimed_volume_id IS NOT NULL");
-                self.cloud.raw.run(&live).await?;
+                self.cloud.raw.run(LEASES_END).await?;
+                self.expired = true;
             }
             Choice::Land => {
                 let Some(late) = self.gates.take_late() else {
@@ -162,7 +167,6 @@ impl<'a> Stage<'a> {
                 self.rested = false;
             }
             Choice::Rest => {
-                self.gates.writes(Resource::Database);
                 self.rest().await?;
                 self.rested = true;
             }
@@ -228,6 +232,11 @@ impl<'a> Stage<'a> {
     /// What an actor's n-th gate is.
     pub(crate) fn ask_at(&self, actor: usize, gate: usize) -> Option<Ask> {
         self.gates.standing().get(actor).and_then(|(_, asks)| asks.get(gate)).cloned()
+    }
+
+    /// How far each actor has come.
+    pub(crate) fn progress(&self) -> Vec<Progress> {
+        self.gates.progress()
     }
 
     /// The effect that has not landed yet, and whose it is.

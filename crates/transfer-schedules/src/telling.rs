@@ -52,7 +52,6 @@ struct Teller<'a> {
     scenario: &'a Scenario,
     stage: Stage<'a>,
     names: Names,
-    holder: Option<usize>,
     known: BTreeSet<Violation>,
 }
 
@@ -69,7 +68,7 @@ impl<'a> Teller<'a> {
         for offer in &cloud.world.offers {
             names.call(offer.id.as_str(), "offer");
         }
-        Self { cloud, scenario, stage, names, holder: None, known: BTreeSet::new() }
+        Self { cloud, scenario, stage, names, known: BTreeSet::new() }
     }
 
     async fn tell(mut self, choices: &[Choice]) -> Result<Trace, ReplayError> {
@@ -77,7 +76,7 @@ impl<'a> Teller<'a> {
         let mut steps = Vec::new();
         let start = self.names.world(&before);
         for (index, choice) in choices.iter().enumerate() {
-            let options = self.stage.options(self.holder);
+            let options = self.stage.options(&before);
             if !options.contains(choice) {
                 let possible: Vec<String> = options.iter().map(Choice::to_string).collect();
                 return Err(ReplayError::Unfit {
@@ -109,14 +108,13 @@ impl<'a> Teller<'a> {
     ) -> Result<(Step, World), crate::Broken> {
         let ask = match choice {
             Choice::Pass { actor, gate, .. } => self.stage.ask_at(actor, gate),
-            Choice::Pause { .. } | Choice::Land | Choice::Rest => None,
+            Choice::Expire | Choice::Land | Choice::Rest => None,
         };
         let late = self.stage.late();
         self.stage.carry_out(choice).await?;
         let after = self.stage.world().await?;
         let whose = choice.actor().or(late.as_ref().map(|(actor, _)| *actor));
         self.learn(whose, &after);
-        self.holder = crate::search::holder_after(self.holder, choice, &before, &after);
         let world = self.names.world(&after);
         let history: History = self.names.history(&self.stage.history()?);
         let broken = if self.stage.is_at_rest() {
@@ -168,7 +166,8 @@ impl<'a> Teller<'a> {
     fn lanes(&self, choice: Choice, ask: Option<&Ask>) -> (Lane, Lane) {
         let replica = |actor: usize| Lane::Replica(format!("replica {}", actor + 1));
         let from = match choice {
-            Choice::Pass { actor, .. } | Choice::Pause { actor } => replica(actor),
+            Choice::Pass { actor, .. } => replica(actor),
+            Choice::Expire => Lane::Database,
             Choice::Land => Lane::Replica("network".to_owned()),
             Choice::Rest => Lane::Replica("recovery".to_owned()),
         };
@@ -199,7 +198,7 @@ fn title(acts: &[Act], actor: usize) -> String {
 fn fault(choice: Choice) -> Option<String> {
     match choice {
         Choice::Pass { fault, .. } => fault.map(|fault| fault.title().to_owned()),
-        Choice::Pause { .. } => Some("the lease runs out".to_owned()),
+        Choice::Expire => Some("held up".to_owned()),
         Choice::Land | Choice::Rest => None,
     }
 }

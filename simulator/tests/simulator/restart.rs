@@ -101,3 +101,21 @@ async fn no_debug_output_shows_a_payload_a_token_or_the_password() {
         assert!(!shown.contains(secret), "{secret}");
     }
 }
+
+#[tokio::test]
+async fn a_checkpoint_is_a_way_back_as_often_as_one_likes() {
+    let cloud = Cloud { simulator: Simulator::new(Config::new(PASSWORD)).unwrap() };
+    let x = cloud.own_token("x").await;
+    let kept = cloud.store(&x, key("kept")).await;
+    let (before, checkpoint) = (cloud.simulator.secrets(), cloud.simulator.checkpoint());
+    let mut later = Vec::new();
+    for _time in 0..2 {
+        later.push(cloud.store(&x, key("later")).await);
+        let gone = cloud.barbican("DELETE", &kept).with("x-auth-token", &x).empty().await;
+        assert_eq!(gone.status, 204);
+        cloud.simulator.restore(&checkpoint);
+        assert_eq!(cloud.simulator.secrets(), before);
+        assert_eq!(cloud.simulator.events(), []);
+    }
+    assert_eq!(later[0], later[1], "ids go on from the checkpoint");
+}

@@ -10,3 +10,4 @@ mod quotas;
 mod schema;
 mod sequences;
 mod transfers;
+mod turnstile;
