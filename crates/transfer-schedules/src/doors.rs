@@ -15,6 +15,7 @@ use http::{Method, Request, Response, StatusCode};
 use openstack_http::{Broken, Exchange, InProcess};
 use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use transfer_core::{ProjectId, SecretId};
 
@@ -27,11 +28,14 @@ pub(crate) struct DatabaseDoor {
     gates: Arc<Gates>,
     /// What the transaction under way has written.
     written: Mutex<BTreeSet<String>>,
+    /// Whether a claim is what comes next.
+    claims: AtomicBool,
 }
 
 impl DatabaseDoor {
-    pub(crate) fn new(actor: usize, gates: Arc<Gates>) -> Self {
-        Self { actor, gates, written: Mutex::default() }
+    /// The door of an operation, which begins with a claim, or of recovery.
+    pub(crate) fn new(actor: usize, gates: Arc<Gates>, claims: bool) -> Self {
+        Self { actor, gates, written: Mutex::default(), claims: AtomicBool::new(claims) }
     }
 }
 
@@ -44,7 +48,9 @@ impl fmt::Debug for DatabaseDoor {
 #[async_trait]
 impl Turnstile for DatabaseDoor {
     async fn enter(&self) -> Passage {
-        match self.gates.stand(self.actor, Ask::Write).await {
+        let claims = self.claims.swap(false, Ordering::Relaxed);
+        let ask = if claims { Ask::Claim } else { Ask::Write };
+        match self.gates.stand(self.actor, ask).await {
             Some(Fault::NoBegin) => Passage::NoBegin,
             Some(Fault::NoCommit) => Passage::NoCommit,
             Some(Fault::CommitReplyLost) => Passage::ReplyLost,
@@ -232,7 +238,7 @@ pub(crate) fn note_effect(gates: &Gates, actor: usize, ask: &Ask) {
         Ask::Fill(_, secret) | Ask::Delete(_, secret) => {
             gates.writes(Resource::Secret(secret.as_str().to_owned()));
         }
-        Ask::Begin | Ask::Write => {}
+        Ask::Begin | Ask::Claim | Ask::Write => {}
     }
 }
 

@@ -29,7 +29,9 @@ const STUCK: Duration = Duration::from_secs(20);
 pub(crate) enum Ask {
     /// Begin at all.
     Begin,
-    /// Run a transaction that may write.
+    /// Run the transaction that an operation begins with.
+    Claim,
+    /// Run any other transaction that may write.
     Write,
     /// Create a secret in this project.
     Create(ProjectId),

@@ -23,7 +23,11 @@ pub(crate) fn label(
         (Choice::Pass { .. }, Some(Ask::Create(_))) => "create a shell",
         (Choice::Pass { .. }, Some(Ask::Fill(..))) => "fill a shell",
         (Choice::Pass { .. }, Some(Ask::Delete(..))) => "delete a secret",
-        (Choice::Pass { .. }, Some(Ask::Write) | None) => transaction(before, after),
+        (Choice::Pass { fault: None, .. }, Some(Ask::Claim)) => match transaction(before, after) {
+            TRANSACTION => "claim in vain",
+            claim => claim,
+        },
+        (Choice::Pass { .. }, Some(Ask::Claim | Ask::Write) | None) => transaction(before, after),
     }
 }
 

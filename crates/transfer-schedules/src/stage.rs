@@ -65,7 +65,7 @@ impl<'a> Stage<'a> {
                 read: Mutex::new(None),
             }),
         };
-        let turnstile = DatabaseDoor::new(actor, Arc::clone(&gates));
+        let turnstile = DatabaseDoor::new(actor, Arc::clone(&gates), act.operation().is_some());
         let store = cloud.store.with_turnstile(Arc::new(turnstile));
         let engine = cloud.engine(store, Arc::new(door))?;
         let offer = cloud.offer_of();
@@ -134,7 +134,7 @@ impl<'a> Stage<'a> {
         let paying = self.gates.progress()[actor].told.is_some();
         match ask {
             Ask::Begin => &[],
-            Ask::Write => &Fault::AT_DATABASE,
+            Ask::Claim | Ask::Write => &Fault::AT_DATABASE,
             Ask::Delete(..) => &Fault::WHILE_PAYING,
             Ask::Create(_) | Ask::Fill(..) if paying => &Fault::WHILE_PAYING,
             Ask::Create(_) | Ask::Fill(..) => &Fault::WHILE_COPYING,

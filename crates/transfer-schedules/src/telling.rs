@@ -176,7 +176,7 @@ impl<'a> Teller<'a> {
             (_, Some(Ask::Create(project) | Ask::Fill(project, _) | Ask::Delete(project, _))) => {
                 Lane::Secrets(project.clone())
             }
-            (_, Some(Ask::Write | Ask::Begin) | None) => Lane::Database,
+            (_, Some(Ask::Claim | Ask::Write | Ask::Begin) | None) => Lane::Database,
         };
         let caller = match (choice, ask) {
             (Choice::Pass { actor, .. }, Some(Ask::Begin)) => self.scenario.acts[actor].caller(),
