@@ -64,7 +64,8 @@ pub(crate) struct RawSql(Arc<Mutex<SqliteConnection>>);
 /// A world to act in.
 pub(crate) struct Cloud {
     pub(crate) raw: RawSql,
-    pub(crate) store: Store,
+    url: String,
+    store: Store,
     pub(crate) simulator: Simulator,
     /// The way to Barbican; to Keystone.
     pub(crate) barbican: InProcess,
@@ -123,14 +124,18 @@ impl RawSql {
     }
 }
 
+async fn connect(url: &str) -> Result<Store, Broken> {
+    let config = StoreConfig { url: url.to_owned(), max_connections: 1 };
+    Store::connect(&config).await.map_err(broken)
+}
+
 impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
     pub(crate) async fn prepare(start: Start) -> Result<Self, Broken> {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let url = format!("sqlite:///schedules-{number}?vfs=memdb&mode=rwc");
         let raw = RawSql::open(&url).await?;
-        let store = Store::connect(&StoreConfig { url, max_connections: 1 }).await;
-        let store = store.map_err(broken)?;
+        let store = connect(&url).await?;
         store.create_cinder_tables().await.map_err(broken)?;
         store.migrate().await.map_err(broken)?;
         let mut config = Config::new(PASSWORD);
@@ -145,6 +150,7 @@ impl Cloud {
             tokens: Tokens(BTreeMap::new()),
             world: store.world_rows(&ProjectId::new("")).await.map_err(broken)?,
             offer: None,
+            url,
             store,
             simulator,
         };
@@ -163,6 +169,12 @@ impl Cloud {
     pub(crate) async fn restore(&self) -> Result<(), Broken> {
         self.simulator.restore(&self.checkpoint);
         self.raw.run(&self.restore).await
+    }
+
+    /// A connection of one run's own. A connection that a runtime takes down with it, before it was
+    /// back in its pool, is missing there for ever.
+    pub(crate) async fn connect(&self) -> Result<Store, Broken> {
+        connect(&self.url).await
     }
 
     /// An engine of its own on this store and this way to Barbican.

@@ -89,7 +89,6 @@ impl<'a> Teller<'a> {
             steps.push(step);
             before = after;
         }
-        self.stage.clear().await?;
         let protocol = self.scenario.planted.map_or(PROTOCOL, crate::Planted::name);
         Ok(Trace {
             protocol: protocol.to_owned(),
