@@ -91,6 +91,10 @@ impl Db {
         Some(Watched { turnstile, passage, committed: false })
     }
 
+    pub(crate) fn is_idle(&self) -> bool {
+        u32::try_from(self.pool.num_idle()).is_ok_and(|idle| idle == self.pool.size())
+    }
+
     pub(crate) async fn close(&self) {
         self.pool.close().await;
     }

@@ -45,6 +45,12 @@ impl Store {
         txn.first(&one).await.map(|_row| ())
     }
 
+    /// Whether every connection is back in the pool. A connection comes back in a task of the
+    /// runtime that used it, a moment after its transaction is over.
+    pub fn is_idle(&self) -> bool {
+        self.db.is_idle()
+    }
+
     /// Closes the pool; what is under way is rolled back.
     pub async fn close(&self) {
         self.db.close().await;

@@ -5,7 +5,7 @@
 //! statements are reused from run to run.
 
 use crate::Broken;
-use crate::gates::KnownOffer;
+use crate::gates::{KnownOffer, STUCK};
 use crate::scenario::Start;
 use barbican_client::Barbican;
 use bytes::Bytes;
@@ -25,7 +25,7 @@ use std::fmt::{Display, Write as _};
 use std::str::FromStr as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use time::OffsetDateTime;
 use tokio::sync::Mutex;
 use tower::ServiceExt as _;
@@ -64,8 +64,7 @@ pub(crate) struct RawSql(Arc<Mutex<SqliteConnection>>);
 /// A world to act in.
 pub(crate) struct Cloud {
     pub(crate) raw: RawSql,
-    url: String,
-    store: Store,
+    pub(crate) store: Store,
     pub(crate) simulator: Simulator,
     /// The way to Barbican; to Keystone.
     pub(crate) barbican: InProcess,
@@ -124,18 +123,14 @@ impl RawSql {
     }
 }
 
-async fn connect(url: &str) -> Result<Store, Broken> {
-    let config = StoreConfig { url: url.to_owned(), max_connections: 1 };
-    Store::connect(&config).await.map_err(broken)
-}
-
 impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
     pub(crate) async fn prepare(start: Start) -> Result<Self, Broken> {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
         let url = format!("sqlite:///schedules-{number}?vfs=memdb&mode=rwc");
         let raw = RawSql::open(&url).await?;
-        let store = connect(&url).await?;
+        let store = Store::connect(&StoreConfig { url, max_connections: 1 }).await;
+        let store = store.map_err(broken)?;
         store.create_cinder_tables().await.map_err(broken)?;
         store.migrate().await.map_err(broken)?;
         let mut config = Config::new(PASSWORD);
@@ -150,7 +145,6 @@ impl Cloud {
             tokens: Tokens(BTreeMap::new()),
             world: store.world_rows(&ProjectId::new("")).await.map_err(broken)?,
             offer: None,
-            url,
             store,
             simulator,
         };
@@ -162,19 +156,28 @@ impl Cloud {
         cloud.world = cloud.simulator.world(&cloud.store).await.map_err(broken)?;
         cloud.checkpoint = cloud.simulator.checkpoint();
         cloud.restore = cloud.raw.keep().await?;
+        cloud.idle().await?;
         Ok(cloud)
+    }
+
+    /// Waits for the store's connection to be back in its pool. It goes there in a task of its own,
+    /// and would be on its way for ever if its runtime stood still now, or lost if it went down.
+    pub(crate) async fn idle(&self) -> Result<(), Broken> {
+        let begun = Instant::now();
+        while !self.store.is_idle() {
+            if begun.elapsed() > STUCK {
+                return Err(Broken::Stuck);
+            }
+            tokio::task::yield_now().await;
+            std::thread::yield_now();
+        }
+        Ok(())
     }
 
     /// Goes back to the start.
     pub(crate) async fn restore(&self) -> Result<(), Broken> {
         self.simulator.restore(&self.checkpoint);
         self.raw.run(&self.restore).await
-    }
-
-    /// A connection of one run's own. A connection that a runtime takes down with it, before it was
-    /// back in its pool, is missing there for ever.
-    pub(crate) async fn connect(&self) -> Result<Store, Broken> {
-        connect(&self.url).await
     }
 
     /// An engine of its own on this store and this way to Barbican.

@@ -22,7 +22,7 @@ use transfer_core::{ProjectId, SecretId, TransferId};
 const TURNS: u32 = 32;
 
 /// After this long an actor is not believed to come to a gate again.
-const STUCK: Duration = Duration::from_secs(20);
+pub(crate) const STUCK: Duration = Duration::from_secs(20);
 
 /// What an actor wants to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]

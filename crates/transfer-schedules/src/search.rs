@@ -197,7 +197,7 @@ impl<'a> Search<'a> {
             self.path.push(point);
             before = self.step(&mut stage, before).await?;
         }
-        Ok(())
+        stage.clear().await
     }
 
     /// Takes the last point's choice, for the first time.

@@ -11,7 +11,6 @@ use crate::footprint::{Footprint, Resource};
 use crate::gates::{Ask, Gates, KnownOffer, Progress};
 use crate::scenario::{Act, MOST_ACTORS, Scenario};
 use cinder_db::AuthKey;
-use cinder_db::Store;
 use openstack_http::Exchange as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +24,6 @@ const LONG: Duration = Duration::from_secs(3600);
 /// A run under way.
 pub(crate) struct Stage<'a> {
     cloud: &'a Cloud,
-    store: Store,
     scenario: &'a Scenario,
     gates: Arc<Gates>,
     history: History,
@@ -41,9 +39,8 @@ impl<'a> Stage<'a> {
         let gates = Arc::new(Gates::new(scenario.acts.len(), cloud.offer.clone()));
         let mut history = History::default();
         history.observe(&cloud.world);
-        let store = cloud.connect().await?;
         let (faulted, expired, rested) = (false, false, false);
-        let stage = Self { cloud, store, scenario, gates, history, faulted, expired, rested };
+        let stage = Self { cloud, scenario, gates, history, faulted, expired, rested };
         for (actor, act) in scenario.acts.iter().enumerate() {
             stage.enter(actor, *act)?;
         }
@@ -69,7 +66,7 @@ impl<'a> Stage<'a> {
             }),
         };
         let turnstile = DatabaseDoor::new(actor, Arc::clone(&gates), act.operation().is_some());
-        let store = self.store.with_turnstile(Arc::new(turnstile));
+        let store = self.cloud.store.with_turnstile(Arc::new(turnstile));
         let engine = cloud.engine(store, Arc::new(door))?;
         let offer = cloud.offer_of();
         let waits = act == Act::Recovery || (act.ends_an_offer() && cloud.offer.is_none());
@@ -183,7 +180,7 @@ impl<'a> Stage<'a> {
         let raw = &self.cloud.raw;
         raw.run(&format!("{LEASES_END}; UPDATE volume_transfer_debts SET due_at_ms = 0")).await?;
         let barbican = Arc::new(self.cloud.barbican.clone());
-        let engine = self.cloud.engine(self.store.clone(), barbican)?;
+        let engine = self.cloud.engine(self.cloud.store.clone(), barbican)?;
         engine.recover().await.map_err(|error| Broken::Stack(error.to_string()))?;
         let owed = self.world().await?.debts;
         for letter in ['X', 'Y', 'Z'] {
@@ -208,7 +205,7 @@ impl<'a> Stage<'a> {
 
     /// The world as it stands.
     pub(crate) async fn world(&self) -> Result<World, Broken> {
-        let world = self.cloud.simulator.world(&self.store).await;
+        let world = self.cloud.simulator.world(&self.cloud.store).await;
         world.map_err(|error| Broken::Stack(error.to_string()))
     }
 
@@ -250,6 +247,11 @@ impl<'a> Stage<'a> {
     /// Whether the next choice comes after everything was brought to rest.
     pub(crate) fn is_at_rest(&self) -> bool {
         self.rested
+    }
+
+    /// Ends a run in good order: its runtime may go down now.
+    pub(crate) async fn clear(&self) -> Result<(), Broken> {
+        self.cloud.idle().await
     }
 }
 

@@ -43,7 +43,10 @@ fn run(cloud: &Cloud, scenario: &Scenario, choices: &[Choice]) -> Result<Trace, 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(broken)?.block_on(async {
         let stage = Stage::set(cloud, scenario).await?;
-        Teller::new(cloud, scenario, stage).tell(choices).await
+        let mut teller = Teller::new(cloud, scenario, stage);
+        let told = teller.tell(choices).await;
+        teller.stage.clear().await?;
+        told
     })
 }
 
@@ -71,7 +74,7 @@ impl<'a> Teller<'a> {
         Self { cloud, scenario, stage, names, known: BTreeSet::new() }
     }
 
-    async fn tell(mut self, choices: &[Choice]) -> Result<Trace, ReplayError> {
+    async fn tell(&mut self, choices: &[Choice]) -> Result<Trace, ReplayError> {
         let mut before = self.cloud.world.clone();
         let mut steps = Vec::new();
         let start = self.names.world(&before);
