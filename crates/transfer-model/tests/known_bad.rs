@@ -50,6 +50,18 @@ fn every_invariant_is_broken_by_a_scenario_and_every_bad_protocol_breaks_one() {
     assert_eq!(all.difference(&bad).collect::<Vec<_>>(), [&Protocol::HandOver]);
 }
 
+/// The exploration that finds nothing wrong with the hand-over finds what is wrong with others.
+#[test]
+fn an_exploration_of_a_bad_protocol_ends_with_a_violation() {
+    for scenario in scenarios() {
+        if scenario.setting.protocol != Protocol::Upstream {
+            let explored = scenario.setting.explore(2, &|_progress| ());
+            let trace = explored.violation.unwrap_or_else(|| panic!("{}", scenario.name));
+            assert!(trace.broken().next().is_some(), "{}", scenario.name);
+        }
+    }
+}
+
 #[test]
 fn a_counterexample_runs_again_from_its_text() {
     for scenario in scenarios() {

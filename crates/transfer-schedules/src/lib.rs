@@ -3,14 +3,15 @@
 //! Engine, SQL on SQLite, HTTP and JSON run in one process, without sockets and without waiting.
 //! Every writing transaction and every request that changes a secret is a gate. Between two choices
 //! nothing moves; a *schedule* is the sequence of choices, and [`run`] enumerates every schedule of
-//! every pair and every triple of operations, with at most one fault, crash or pause in each. A
-//! schedule is written down as a string that [`replay`] runs again.
+//! every pair and every triple of operations. At most one fault, crash or pause comes in each;
+//! [`Depth`] says where one comes at all. A schedule is written down as a string that [`replay`]
+//! runs again.
 //!
 //! After each step the invariants of `transfer-core` are asked; at the end late effects land,
 //! leases run out, recovery runs and every project pays, and the world has to be at rest.
 //!
 //! Of two steps that do not touch what the other writes only one order is run; no world is left out
-//! by it. The module `search` says what this relies on, [`Depth`] what is run how far.
+//! by it. The module `search` says what this relies on.
 //!
 //! **Not covered here:** more than one fault in a schedule, real time, other databases, and two
 //! transactions that run at the same moment (SQLite has one writer).

@@ -10,8 +10,10 @@ mod progress;
 
 pub use findings::{Findings, Rejected, Schedules, Verdict, World};
 
-use check_page::Page;
+use anyhow::Context as _;
 use progress::Bar;
+use std::fs::File;
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use transfer_model::{Protocol, Setting, Trace, scenarios};
@@ -57,8 +59,10 @@ fn known_protocol(name: &str) -> Result<Protocol, String> {
 /// Checks, reports, and says whether nothing is broken.
 ///
 /// # Errors
-/// When a text to replay is none, or the report cannot be written.
+/// When a text to replay is none, or the report cannot be written. That its file cannot be made is
+/// said before the work begins.
 pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
+    let report = options.report.as_deref().map(create).transpose()?;
     let findings = if let Some(text) = &options.replay {
         Findings::of_run(replay(text)?)
     } else if let Some(protocol) = options.protocol.filter(|one| *one != Protocol::HandOver) {
@@ -66,12 +70,12 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     } else {
         hand_over(options)?
     };
-    if let Some(path) = &options.report {
-        write(path, &findings.page())?;
-    }
     findings.print(options.json)?;
-    if let (Some(path), false) = (&options.report, options.json) {
-        anstream::println!("\nThe report is in {}.", path.display());
+    if let (Some(mut file), Some(path)) = (report, &options.report) {
+        file.write_all(findings.page().html().as_bytes()).with_context(|| unwritten(path))?;
+        if !options.json {
+            anstream::println!("\nThe report is in {}.", path.display());
+        }
     }
     Ok(findings.verdict() == Verdict::Holds)
 }
@@ -127,8 +131,10 @@ fn hand_over(options: &CheckOptions) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
-fn write(path: &Path, page: &Page) -> anyhow::Result<()> {
-    use anyhow::Context as _;
-    std::fs::write(path, page.html())
-        .with_context(|| format!("the report cannot be written to {}", path.display()))
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path).with_context(|| unwritten(path))
+}
+
+fn unwritten(path: &Path) -> String {
+    format!("the report cannot be written to {}", path.display())
 }

@@ -223,7 +223,7 @@ fn a_check_of_the_hand_over_holds_and_one_of_upstream_shows_how_it_fails() {
     assert_eq!(bad.status.code(), Some(1));
     let found: Value = serde_json::from_slice(&bad.stdout).expect("JSON");
     assert_eq!(found["verdict"], "broken");
-    let runs = found["violations"].as_array().expect("runs");
+    let runs = found["runs"].as_array().expect("runs");
     for of in ["failed-delete", "accept-against-cancel", "accept-against-accept"] {
         let run = runs.iter().find(|run| run["scenario"].as_str().expect("text").contains(of));
         let steps = run.expect(of)["steps"].as_array().expect("steps").len();
@@ -235,5 +235,5 @@ fn a_check_of_the_hand_over_holds_and_one_of_upstream_shows_how_it_fails() {
     let again = run(&["check", "--replay", replay, "--json"]);
     assert_eq!(again.status.code(), Some(1));
     let found: Value = serde_json::from_slice(&again.stdout).expect("JSON");
-    assert_eq!(found["violations"][0]["steps"], runs[0]["steps"]);
+    assert_eq!(found["runs"][0]["steps"], runs[0]["steps"]);
 }

@@ -47,7 +47,7 @@ pub struct Schedules {
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,
-    /// Pairs and triples of operations.
+    /// Operations by themselves, in pairs and in triples.
     pub scenarios: usize,
     /// What they took.
     pub seconds: f64,
@@ -102,7 +102,7 @@ struct Document<'a> {
     rejected: &'a [Rejected],
     coverage: &'a Coverage,
     missing: Vec<&'a str>,
-    violations: Vec<ToldRun<'a>>,
+    runs: Vec<ToldRun<'a>>,
 }
 
 #[derive(Serialize)]
@@ -231,7 +231,7 @@ impl Findings {
             rejected: &self.rejected,
             coverage: &self.coverage,
             missing: self.missing().collect(),
-            violations: self
+            runs: self
                 .traces
                 .iter()
                 .map(|trace| {
@@ -268,7 +268,7 @@ impl Findings {
         if let Some(run) = &self.schedules {
             println!("\n{BOLD}Every schedule of the real stack{BOLD:#}");
             println!(
-                "{} schedules of {} pairs and triples ({} cut short as repetitions), {} steps, \
+                "{} schedules of {} scenarios ({} cut short as repetitions), {} steps, \
                  {:.0} s, {} schedules/s",
                 grouped(run.schedules),
                 run.scenarios,
@@ -324,7 +324,7 @@ impl Findings {
         }
         if let Some(run) = &self.schedules {
             let text = format!(
-                "{} of {} pairs and triples in {:.0} s",
+                "{} of {} scenarios in {:.0} s",
                 grouped(run.schedules),
                 run.scenarios,
                 run.seconds
@@ -384,4 +384,43 @@ fn line(trace: &Trace, at: usize) -> String {
     };
     let fault = step.fault.as_ref().map_or(String::new(), |fault| format!(" [{fault}]"));
     format!("{:2}. {} → {to}: {}{fault}", at + 1, step.actor, step.what)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sound() -> Findings {
+        let mut findings = Findings::of_hand_over(1);
+        findings.coverage.situation("a race", 1);
+        findings.rejected(rejected(Some(3)));
+        findings
+    }
+
+    fn rejected(steps: Option<usize>) -> Rejected {
+        let text = |text: &str| text.to_owned();
+        Rejected { scenario: text("s"), about: text("a"), breaks: text("drains"), steps }
+    }
+
+    #[test]
+    fn a_check_that_saw_too_little_or_rejected_too_little_proves_nothing() {
+        assert_eq!(sound().verdict(), Verdict::Holds);
+
+        let mut unseen = sound();
+        unseen.coverage.situation("another race", 0);
+        assert_eq!(unseen.verdict(), Verdict::ProvesNothing);
+
+        let mut toothless = sound();
+        toothless.rejected(rejected(None));
+        assert_eq!(toothless.verdict(), Verdict::ProvesNothing);
+    }
+
+    #[test]
+    fn a_broken_invariant_outweighs_all_else() {
+        let trace = transfer_model::replay("model/upstream-foreign-admin/0.0.0.0.0.0");
+        let mut broken = sound();
+        broken.traces.extend(trace);
+        broken.rejected(rejected(None));
+        assert_eq!(broken.verdict(), Verdict::Broken);
+    }
 }
