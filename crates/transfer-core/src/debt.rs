@@ -82,27 +82,32 @@ impl HandOver {
     /// is swept by name either way: the sweep takes empty secrets only, so it can never reach the
     /// key that the commit installed.
     pub fn debts(&self) -> Vec<Debt> {
-        let (authority, garbage): (Authority, Vec<SecretId>) = match self.phase() {
-            Phase::Copying | Phase::Aborting(_) => return Vec::new(),
+        match self.phase() {
+            Phase::Copying | Phase::Aborting(_) => Vec::new(),
             Phase::Committed => {
-                (self.giver(), self.keys().iter().map(|key| key.old.clone()).collect())
+                let old = self.keys().iter().map(|key| Garbage::Secret(key.old.clone()));
+                let old = old.map(|secret| self.owe(self.giver(), secret));
+                old.chain(self.doubt()).collect()
             }
-            Phase::Aborted(_) => {
-                (self.receiver(), self.keys().iter().filter_map(|key| key.shell.clone()).collect())
-            }
-        };
-        let owe = |authority: Authority, garbage: Garbage| Debt {
-            hand_over: self.id().clone(),
-            authority,
-            garbage,
-        };
-        let mut debts: Vec<Debt> = garbage
-            .into_iter()
-            .map(|secret| owe(authority.clone(), Garbage::Secret(secret)))
-            .collect();
-        if self.shell_in_doubt() {
-            debts.push(owe(self.receiver(), Garbage::Shells { name: self.shell_name() }));
+            Phase::Aborted(_) => self.debts_of_shells(),
         }
-        debts
+    }
+
+    /// The debts of shells that are not to become anybody's key: those of an abort, and those of a
+    /// driver that finds itself taken over, since whoever took over may not know of them.
+    pub fn debts_of_shells(&self) -> Vec<Debt> {
+        let shells = self.keys().iter().filter_map(|key| key.shell.clone());
+        let shells = shells.map(|shell| self.owe(self.receiver(), Garbage::Secret(shell)));
+        shells.chain(self.doubt()).collect()
+    }
+
+    /// The debt of shells whose ids nobody recorded, if there may be any.
+    fn doubt(&self) -> Option<Debt> {
+        let shells = Garbage::Shells { name: self.shell_name() };
+        self.shell_in_doubt().then(|| self.owe(self.receiver(), shells))
+    }
+
+    fn owe(&self, authority: Authority, garbage: Garbage) -> Debt {
+        Debt { hand_over: self.id().clone(), authority, garbage }
     }
 }

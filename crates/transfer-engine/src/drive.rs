@@ -6,7 +6,7 @@ use cinder_db::{Committed, EndError, Ended, FenceError};
 use futures::future::join_all;
 use std::time::Duration;
 use tokio::time::Instant;
-use transfer_core::{AbortCause, Debt, Event, Garbage, HandOver, Pending, Phase};
+use transfer_core::{AbortCause, Event, HandOver, Pending, Phase};
 
 /// How often a commit whose reply was lost is looked up before the answer is "in doubt".
 const READ_BACKS: u32 = 5;
@@ -113,17 +113,7 @@ impl Engine {
     /// whoever took over did not know of them. A shell in doubt may have come to be after it was
     /// swept.
     async fn owe_unrecorded(&self, lost: &HandOver) {
-        let shells = lost.keys().iter().filter_map(|key| key.shell.clone()).map(Garbage::Secret);
-        let in_doubt = lost.shell_in_doubt().then(|| Garbage::Shells { name: lost.shell_name() });
-        let debts: Vec<Debt> = shells
-            .chain(in_doubt)
-            .map(|garbage| Debt {
-                hand_over: lost.id().clone(),
-                authority: lost.receiver(),
-                garbage,
-            })
-            .collect();
-        if let Err(error) = self.0.store.owe(&debts).await {
+        if let Err(error) = self.0.store.owe(&lost.debts_of_shells()).await {
             tracing::warn!(hand_over = %lost.id(), %error, "empty shells could not be recorded");
         }
     }

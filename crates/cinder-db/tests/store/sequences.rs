@@ -11,8 +11,8 @@ use transfer_core::invariants::{
     Answer, History, Material, SecretView, Told, World, check, check_at_rest,
 };
 use transfer_core::{
-    AbortCause, Authority, Debt, Effect, Event, Garbage, HandOver, Operation, Payment, Pending,
-    Phase, ProjectId, Refusal, SecretId, Settlement, TransferId,
+    AbortCause, Authority, Effect, Event, HandOver, Operation, Payment, Pending, Phase, ProjectId,
+    Refusal, SecretId, Settlement, TransferId,
 };
 
 const VOLUMES: [&str; 2] = ["v0", "v1"];
@@ -212,15 +212,7 @@ impl Cloud {
             Ok(saved) => self.drivers[driver] = saved,
             Err(FenceError::Fenced) => {
                 self.drivers.remove(driver);
-                let shells = next.keys().iter().filter_map(|key| key.shell.clone());
-                let owed: Vec<Debt> = shells
-                    .map(|shell| Debt {
-                        hand_over: next.id().clone(),
-                        authority: next.receiver(),
-                        garbage: Garbage::Secret(shell),
-                    })
-                    .collect();
-                self.fixture.store.owe(&owed).await.expect("owed");
+                self.fixture.store.owe(&next.debts_of_shells()).await.expect("owed");
             }
             Err(FenceError::Db(error)) => panic!("{error}"),
         }
