@@ -2,6 +2,8 @@
 
 #[path = "invariants/scene.rs"]
 mod scene;
+#[path = "invariants/words.rs"]
+mod words;
 
 use Invariant::{
     CustodianOwnsKey, Drains, KeyBytesPreserved, NoStrayKeyMaterial, NoUnauthorisedCopy,

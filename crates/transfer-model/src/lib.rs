@@ -36,6 +36,8 @@ mod memo;
 mod model;
 mod payments;
 mod protocol;
+#[cfg(test)]
+mod refinement;
 mod replay;
 mod setting;
 mod situations;

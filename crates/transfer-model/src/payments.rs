@@ -61,7 +61,7 @@ fn pay(setting: &Setting, state: &State, at: usize, late: bool, actions: &mut Ve
 }
 
 /// Whether a row or a live hand-over names the secret.
-fn is_named(state: &State, secret: Secret) -> bool {
+pub(crate) fn is_named(state: &State, secret: Secret) -> bool {
     let rows = state.rows.iter().flatten().any(|row| row.key == Some(secret));
     let journal = state.journal.iter().flatten().map(|entry| entry.held.info());
     rows || journal.filter(|info| !info.hand_over.has_ended()).any(|info| info.names(secret))

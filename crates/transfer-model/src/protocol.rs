@@ -257,7 +257,7 @@ fn wanted(held: Held) -> [Option<Step>; KEYS] {
 }
 
 /// What the driver holds once its batch has been answered, and whether an outcome is unknown.
-fn after_batch(held: Held, outcomes: &[Outcome; KEYS]) -> (Held, bool) {
+pub(crate) fn after_batch(held: Held, outcomes: &[Outcome; KEYS]) -> (Held, bool) {
     let wanted = wanted(held);
     let mut next = held;
     let mut unknown = false;

@@ -18,7 +18,7 @@ impl Project {
         self.name().into()
     }
 
-    fn authority(self) -> Authority {
+    pub(crate) fn authority(self) -> Authority {
         if self == Self::Service { Authority::Service } else { Authority::Project(self.id()) }
     }
 }

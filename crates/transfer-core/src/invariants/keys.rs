@@ -44,15 +44,15 @@ pub(super) fn rows_agree(world: &World, history: &History) -> Vec<String> {
                     volume.row.project
                 ));
             }
-            for other in &rows[index + 1..] {
+            for earlier in &rows[..index] {
                 let (Some((first, _)), Some((second, _))) =
-                    (history.keys.get(&row.id), history.keys.get(&other.id))
+                    (history.keys.get(&earlier.id), history.keys.get(&row.id))
                 else {
                     continue;
                 };
-                if (first == second) != (row.key == other.key) {
+                if (first == second) != (row.key == earlier.key) {
                     let verb = if first == second { "no longer share" } else { "now share" };
-                    found.push(format!("{} and {} {verb} a key", name(&row.id), name(&other.id)));
+                    found.push(format!("{} and {} {verb} a key", name(&earlier.id), name(&row.id)));
                 }
             }
         }
