@@ -69,12 +69,17 @@ const STEPS: &[Step] = &[
     Step {
         name: "clients",
         about: "the real clients against serve --dev",
-        run: |w| conformance::run(w, conformance::Suite::Clients),
+        run: |w| conformance::run(w, &conformance::Suite::Clients),
     },
     Step {
         name: "real",
         about: "real Keystone and Barbican, real clients",
-        run: |w| conformance::run(w, conformance::Suite::Real),
+        run: |w| conformance::run(w, &conformance::Suite::Real),
+    },
+    Step {
+        name: "peers",
+        about: "the simulator against real Keystone and Barbican, request by request",
+        run: |w| conformance::run(w, &conformance::Suite::peers()),
     },
 ];
 
@@ -155,7 +160,7 @@ mod tests {
 
     #[test]
     fn steps_are_chosen_by_name() {
-        check(Some("clients"), None, Ok(&["clients", "real"]));
+        check(Some("clients"), None, Ok(&["clients", "real", "peers"]));
         check(None, Some("fmt"), Ok(&["fmt"]));
         check(None, Some("fnt"), Err("no step fnt; see cargo xtask ci --list"));
     }

@@ -1,38 +1,55 @@
 //! `cargo xtask conformance`: the real clients, and real services, against the real binary.
 //!
 //! The checks are scripts in `conformance/`, because the clients are Python's; they start and stop
-//! what they need themselves. This module makes their environments under the build directory, once
-//! per list of requirements, builds the binary and runs the script.
+//! what they need themselves. This module makes their environments, builds the binary and runs the
+//! script. `peers`, which asks the simulator and the real services the same questions, is Rust.
 
-use std::path::{Path, PathBuf};
+mod environment;
+mod peers;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use crate::process;
 use crate::workspace::Workspace;
+use environment::{empty, environment, scripts};
 
 /// Which checks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Debug, clap::Subcommand)]
 pub(crate) enum Suite {
     /// openstack, cinder, openstacksdk, barbicanclient and castellan against `serve --dev`
     Clients,
     /// The same against `serve` with a real Keystone and a real Barbican
     Real,
+    /// The simulated Keystone and Barbican against the real ones, request by request
+    Peers(peers::Options),
+}
+
+impl Suite {
+    /// `peers` as it runs without options.
+    pub(crate) fn peers() -> Self {
+        Self::Peers(peers::Options::default())
+    }
 }
 
 /// Runs a suite.
 ///
 /// # Errors
 /// When an environment cannot be made, the binary does not build, or a check fails.
-pub(crate) fn run(workspace: &Workspace, suite: Suite) -> Result<()> {
+pub(crate) fn run(workspace: &Workspace, suite: &Suite) -> Result<()> {
+    match suite {
+        Suite::Clients => drive(workspace, "developer_stack.py", "developer", None),
+        Suite::Real => drive(workspace, "real_services.py", "real", Some("services")),
+        Suite::Peers(options) => peers::run(workspace, options),
+    }
+}
+
+/// Runs a script with the clients' Python, a directory of its own and, if it wants them, the real
+/// services.
+fn drive(workspace: &Workspace, script: &str, own: &str, services: Option<&str>) -> Result<()> {
     let clients = environment(workspace, "clients")?;
     process::run(&mut workspace.cargo(["build", "--release", "-p", "volume-transfer"]))?;
     let binary = workspace.target.join("release").join("volume-transfer");
-    let (script, directory) = match suite {
-        Suite::Clients => ("developer_stack.py", "developer"),
-        Suite::Real => ("real_services.py", "real"),
-    };
-    let directory = empty(&workspace.target.join("conformance").join(directory))?;
+    let directory = empty(&workspace.target.join("conformance").join(own))?;
     let mut checks = workspace.command(clients.join("bin").join("python"));
     checks
         .arg(scripts(workspace).join(script))
@@ -41,48 +58,8 @@ pub(crate) fn run(workspace: &Workspace, suite: Suite) -> Result<()> {
         .arg("--directory")
         .arg(directory)
         .env("PYTHONDONTWRITEBYTECODE", "1");
-    if suite == Suite::Real {
-        checks.arg("--services").arg(environment(workspace, "services")?);
+    if let Some(services) = services {
+        checks.arg("--services").arg(environment(workspace, services)?);
     }
     process::run(&mut checks)
-}
-
-/// A virtual environment with `conformance/requirements-NAME.txt`; made when it is not there, or
-/// was made from another list.
-fn environment(workspace: &Workspace, name: &str) -> Result<PathBuf> {
-    let requirements = scripts(workspace).join(format!("requirements-{name}.txt"));
-    let wanted = std::fs::read_to_string(&requirements)
-        .with_context(|| requirements.display().to_string())?;
-    let directory = workspace.target.join("conformance").join(name);
-    let stamp = directory.join("made-from.txt");
-    if is_made_from(&stamp, &wanted) {
-        return Ok(directory);
-    }
-    empty(&directory)?;
-    process::run(workspace.command("python3").args(["-m", "venv"]).arg(&directory))
-        .context("needs Python 3.11 or later with venv: apt-get install python3-venv")?;
-    let pip = directory.join("bin").join("pip");
-    process::run(
-        workspace.command(pip).args(["install", "--quiet", "--requirement"]).arg(requirements),
-    )?;
-    std::fs::write(&stamp, wanted).with_context(|| stamp.display().to_string())?;
-    Ok(directory)
-}
-
-/// Whether an environment is complete and has this list; the stamp is written last.
-fn is_made_from(stamp: &Path, wanted: &str) -> bool {
-    std::fs::read_to_string(stamp).is_ok_and(|made_from| made_from == wanted)
-}
-
-/// An empty directory in the place of whatever was there.
-fn empty(directory: &Path) -> Result<PathBuf> {
-    if directory.exists() {
-        std::fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
-    }
-    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
-    Ok(directory.to_owned())
-}
-
-fn scripts(workspace: &Workspace) -> PathBuf {
-    workspace.root.join("conformance")
 }

@@ -37,7 +37,7 @@ enum Task {
     Fuzz(fuzz::Options),
     /// The real clients, and real Keystone and Barbican
     Conformance {
-        /// Which of the two suites
+        #[command(subcommand)]
         suite: conformance::Suite,
     },
     /// The page of check --report in a browser
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
-        Task::Conformance { suite } => conformance::run(&workspace, suite),
+        Task::Conformance { suite } => conformance::run(&workspace, &suite),
         Task::Page => page::run(&workspace),
     });
     match done {

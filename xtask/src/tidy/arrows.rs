@@ -68,7 +68,9 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("benches", &["transfer-core"]),
-    ("xtask", &[]),
+    // nobody of ours: it judges the simulator, and must share nobody's faults
+    ("peer-replay", &[]),
+    ("xtask", &["peer-replay"]),
 ];
 
 /// What the core may take from outside.

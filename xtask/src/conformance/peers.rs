@@ -1,0 +1,158 @@
+//! `cargo xtask conformance peers`: real and simulated services, asked the same and compared.
+//!
+//! The requests are the files of `conformance/peers/cases`; what the real side replies is kept in
+//! `conformance/peers/recorded`, which plain tests compare the simulator with. Differences that
+//! stay are listed in `simulator/FIDELITY.md`. `conformance/peer_services.py` starts both sides.
+
+mod services;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use peer_replay::{CaseFile, Endpoints, Known, Recording, Session, Verdict};
+
+use crate::workspace::Workspace;
+use services::Sides;
+
+const CASES: &str = "conformance/peers/cases";
+const RECORDED: &str = "conformance/peers/recorded";
+const KNOWN: &str = "simulator/FIDELITY.md";
+
+/// How to run it.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Options {
+    /// Write down what the real side replies, and compare nothing
+    #[arg(long)]
+    record: bool,
+    /// This file of cases alone; may be given several times
+    #[arg(long, value_name = "FILE")]
+    only: Vec<String>,
+    /// A real Keystone that is up, in the place of one that is started
+    #[arg(long, value_name = "URL", requires = "barbican", requires = "password")]
+    keystone: Option<String>,
+    /// Its Barbican
+    #[arg(long, value_name = "URL", requires = "keystone")]
+    barbican: Option<String>,
+    /// The password of its users
+    #[arg(long, value_name = "PASSWORD", requires = "keystone")]
+    password: Option<String>,
+    /// Write agreement and differences here
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    json: Option<PathBuf>,
+}
+
+impl Options {
+    /// The real side, if it need not be started.
+    fn real(&self) -> Option<Endpoints> {
+        let bare = |url: &str| url.trim_end_matches('/').trim_end_matches("/v3").to_owned();
+        Some(Endpoints {
+            keystone: bare(self.keystone.as_ref()?),
+            barbican: bare(self.barbican.as_ref()?),
+            password: self.password.clone()?,
+        })
+    }
+}
+
+/// Records the real side, or compares both sides.
+///
+/// # Errors
+/// When a side does not start or cannot be asked, or the agreement is not enough.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let files = chosen(CaseFile::read_all(&workspace.root.join(CASES))?, &options.only)?;
+    let sides = Sides::start(workspace, options.real(), !options.record)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let real = runtime.block_on(replay(&files, sides.real.clone())).context("the real side")?;
+    if options.record {
+        return record(&workspace.root.join(RECORDED), &files, &real);
+    }
+    let simulated = sides.simulated.clone().context("the simulated side was not started")?;
+    let simulated = runtime.block_on(replay(&files, simulated)).context("the simulated side")?;
+    drop(sides);
+    let known = Known::read_all(&workspace.read(KNOWN)?).context(KNOWN)?;
+    let mut verdict = Verdict::default();
+    for ((file, real), simulated) in files.iter().zip(&real).zip(&simulated) {
+        verdict.add(file, real, simulated);
+    }
+    let mut verdict = verdict.under(&known);
+    verdict.problems.extend(stale(&workspace.root.join(RECORDED), &files, &real)?);
+    report(&verdict, &known, options.json.as_deref())
+}
+
+/// The files of those names; all of them when none is named.
+fn chosen(files: Vec<CaseFile>, only: &[String]) -> Result<Vec<CaseFile>> {
+    for name in only {
+        let there = files.iter().any(|file| file.name == *name);
+        ensure!(there, "{CASES} has no {name}.json");
+    }
+    let wanted = |file: &CaseFile| only.is_empty() || only.contains(&file.name);
+    Ok(files.into_iter().filter(wanted).collect())
+}
+
+/// What one side answers to every file.
+async fn replay(files: &[CaseFile], side: Endpoints) -> Result<Vec<Recording>> {
+    let mut session = Session::open(side).await?;
+    let mut recordings = Vec::new();
+    for file in files {
+        let recording = session.replay(file).await.with_context(|| file.name.clone())?;
+        recordings.push(recording);
+    }
+    Ok(recordings)
+}
+
+/// Writes the recordings; those of whole runs only.
+fn record(directory: &Path, files: &[CaseFile], real: &[Recording]) -> Result<()> {
+    std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
+    for (file, recording) in files.iter().zip(real) {
+        if let Some(step) = recording.unsent() {
+            bail!("{}: {step}", file.name);
+        }
+        let path = directory.join(format!("{}.json", file.name));
+        let text = recording.to_text()?;
+        let same = std::fs::read_to_string(&path).is_ok_and(|before| before == text);
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+        let state = if same { "as before" } else { "written" };
+        println!("{}: {} replies, {state}", file.name, file.requests());
+    }
+    Ok(())
+}
+
+/// What the recordings have and the real side does not reply.
+fn stale(directory: &Path, files: &[CaseFile], real: &[Recording]) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for (file, live) in files.iter().zip(real) {
+        let recorded = Recording::read(&directory.join(format!("{}.json", file.name)))?;
+        let differences = peer_replay::differences(&file.name, live, &recorded);
+        found.extend(differences.iter().map(|one| {
+            let shown = one.to_string().replace(", simulated ", ", recorded ");
+            format!("not as recorded: {shown}")
+        }));
+    }
+    Ok(found)
+}
+
+/// Prints agreement and differences; an error when there is a problem.
+fn report(verdict: &Verdict, known: &[Known], json: Option<&Path>) -> Result<()> {
+    for difference in &verdict.differences {
+        println!("{difference}");
+        if let Some(reason) = known.iter().find_map(|known| known.reason_for(difference)) {
+            println!("    because {reason}");
+        }
+    }
+    println!();
+    for file in &verdict.files {
+        println!("{file}");
+    }
+    println!("{}", verdict.total());
+    println!("{} of these requests the service sends itself", verdict.of_the_service());
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(verdict)? + "\n";
+        std::fs::write(path, text).with_context(|| path.display().to_string())?;
+    }
+    for problem in &verdict.problems {
+        println!("{problem}");
+    }
+    match verdict.problems.len() {
+        0 => Ok(()),
+        count => bail!("{count} problems"),
+    }
+}
