@@ -1,9 +1,9 @@
 //! Placeholders for what differs from run to run and from side to side.
 //!
 //! A value that a variable holds is shown as that variable, `${secret}`. Other ids, tokens and
-//! hosts are numbered in the order in which a script's replies first show them, so that two that
-//! are equal stay equal. Of a time near now the form stays. What a case itself spells out, an id
-//! that is not there for instance, is left as it is.
+//! hosts are numbered in the order in which a reply shows them, so that two that are equal stay
+//! equal, and one too many changes nothing in the replies after it. Of a time near now the form
+//! stays. What a case itself spells out, an id that is not there for instance, is left as it is.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -54,9 +54,13 @@ static CHANGING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .ok()
 });
 
-/// The placeholders of one script.
-#[derive(Debug)]
-pub(crate) struct Names<'a> {
+/// The reply with placeholders, for a script that spells this out and has got these variables.
+pub(crate) fn name(spelled_out: &str, variables: &Variables, received: &Received) -> Reply {
+    Names::new(spelled_out, variables).reply(received)
+}
+
+/// The placeholders of one reply.
+struct Names<'a> {
     /// The script as its file has it.
     spelled_out: &'a str,
     /// The variables' values, longest first, and the placeholder of each.
@@ -67,20 +71,18 @@ pub(crate) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(crate) fn new(spelled_out: &'a str) -> Self {
-        let today = OffsetDateTime::now_utc().date();
-        let (known, numbered, counts) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
-        Self { spelled_out, known, numbered, counts, today }
-    }
-
-    /// The reply with placeholders, for whoever knows these variables.
-    pub(crate) fn reply(&mut self, received: &Received, variables: &Variables) -> Reply {
-        self.known = variables
+    fn new(spelled_out: &'a str, variables: &Variables) -> Self {
+        let mut known: Vec<_> = variables
             .iter()
             .filter(|(name, value)| *name != "password" && value.len() >= SHORTEST)
             .map(|(name, value)| (value.to_owned(), format!("${{{name}}}")))
             .collect();
-        self.known.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        known.sort_by(|(a, _), (b, _)| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+        let today = OffsetDateTime::now_utc().date();
+        Self { spelled_out, known, numbered: BTreeMap::new(), counts: BTreeMap::new(), today }
+    }
+
+    fn reply(mut self, received: &Received) -> Reply {
         let mut headers = BTreeMap::new();
         for name in HEADERS {
             if let Some(value) = received.header(name) {
@@ -208,7 +210,7 @@ mod tests {
             headers: headers.collect::<HeaderMap>(),
             body: Bytes::from(body.to_string()),
         };
-        match Names::new(script).reply(&received, &variables).body {
+        match name(script, &variables, &received).body {
             Some(Body::Json(json)) => json,
             other => panic!("{other:?}"),
         }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::body::Body;
 use crate::case::{CaseFile, Script, Service, Step};
-use crate::names::Names;
+use crate::names;
 use crate::recording::{Answer, Outcome, Recording, ScriptRecording};
 use crate::variables::{Unknown, Variables};
 use crate::wire::{self, Received, WireError};
@@ -106,7 +106,6 @@ impl Session {
             }
         }
         let spelled_out = format!("{script:?}");
-        let mut names = Names::new(&spelled_out);
         let mut variables = self.variables.clone();
         let (mut answers, mut made) = (Vec::new(), Vec::new());
         for step in &script.steps {
@@ -127,7 +126,7 @@ impl Session {
                         let length = received.body.len();
                         received.body = Bytes::from(format!("{length} random bytes"));
                     }
-                    Outcome::Reply(names.reply(&received, &variables))
+                    Outcome::Reply(names::name(&spelled_out, &variables, &received))
                 }
                 Err(Unknown(lacks)) => Outcome::Unsent { lacks },
             };

@@ -16,7 +16,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 /// How long both may take to start.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(600);
 /// How often to look whether they have.
 const PAUSE: Duration = Duration::from_millis(100);
 
