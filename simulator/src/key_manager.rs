@@ -1,7 +1,13 @@
-//! Barbican's state: secrets, their consumers, and orders.
+//! Barbican's state: secrets and containers with their consumers and access lists, orders, quotas
+//! and transport keys.
 //!
 //! Ids are UUIDs of version 4. A secret that is past its expiration is treated as absent
-//! everywhere, as Barbican's queries do; deleting removes the record and wipes its bytes.
+//! everywhere, as Barbican's queries do; deleting removes the record, its entries in containers and
+//! all that stands at it, and wipes its bytes. What is not used costs nothing to copy.
+
+mod access;
+mod container;
+mod quota;
 
 use std::collections::BTreeMap;
 
@@ -13,6 +19,10 @@ use time::OffsetDateTime;
 use crate::identity::hex;
 use crate::payload::Payload;
 
+pub(crate) use access::Acl;
+pub(crate) use container::{Container, ContainerUse, Entry};
+pub(crate) use quota::{Quotas, RESOURCES};
+
 /// The data of a secret that was filled.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Filling {
@@ -21,13 +31,24 @@ pub(crate) struct Filling {
     pub(crate) content_type: String,
 }
 
+/// Somebody who uses a secret or a container, in its own words.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Consumer<U> {
+    #[serde(flatten)]
+    pub(crate) usage: U,
+    /// Id of the project that entered it.
+    #[serde(default)]
+    pub(crate) project_id: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created: OffsetDateTime,
+}
+
+/// Who says that it uses a secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Consumer {
+pub(crate) struct SecretUse {
     pub(crate) service: String,
     pub(crate) resource_type: String,
     pub(crate) resource_id: String,
-    #[serde(with = "time::serde::rfc3339")]
-    pub(crate) created: OffsetDateTime,
 }
 
 /// What a caller says of a new secret.
@@ -55,7 +76,12 @@ pub(crate) struct Secret {
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) updated: OffsetDateTime,
     pub(crate) filling: Option<Filling>,
-    pub(crate) consumers: Vec<Consumer>,
+    pub(crate) consumers: Vec<Consumer<SecretUse>>,
+    /// What its users keep with it, under lower-case keys.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) metadata: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acl: Option<Box<Acl>>,
 }
 
 impl Secret {
@@ -68,6 +94,7 @@ impl Secret {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Outcome {
     Secret(String),
+    Container(String),
     Failed { status: u16, reason: String },
 }
 
@@ -84,10 +111,27 @@ pub(crate) struct Order {
     pub(crate) outcome: Outcome,
 }
 
+/// A key with which secrets may be wrapped on their way; nothing here unwraps them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct TransportKey {
+    pub(crate) seq: u64,
+    pub(crate) plugin_name: String,
+    pub(crate) transport_key: String,
+    #[serde(with = "time::serde::rfc3339")]
+    pub(crate) created: OffsetDateTime,
+}
+
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct KeyManager {
     pub(crate) secrets: BTreeMap<String, Secret>,
     pub(crate) orders: BTreeMap<String, Order>,
+    #[serde(default)]
+    pub(crate) containers: BTreeMap<String, Container>,
+    /// By the id of the project.
+    #[serde(default)]
+    pub(crate) quotas: BTreeMap<String, Quotas>,
+    #[serde(default)]
+    pub(crate) transport_keys: BTreeMap<String, TransportKey>,
     last_seq: u64,
 }
 
@@ -100,6 +144,14 @@ impl KeyManager {
     /// The secret of that id, unless it is unknown or expired.
     pub(crate) fn live(&self, id: &str, now: OffsetDateTime) -> Option<&Secret> {
         self.secrets.get(id).filter(|secret| secret.is_live(now))
+    }
+
+    /// Deletes a secret and takes it out of every container.
+    pub(crate) fn remove_secret(&mut self, id: &str) {
+        self.secrets.remove(id);
+        for container in self.containers.values_mut() {
+            container.entries.retain(|entry| entry.secret_id != id);
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 //! One [`Simulator`] is one cloud: its users, tokens, secrets and orders, the rules by which its
 //! services fail ([`faults`]) and the log of what they were asked ([`events`]). The services are
 //! tower services for use within a process, or are put on a socket by [`server`]. Status codes and
-//! wording are those of Keystone 30 and Barbican 23 under Barbican's new default policy.
+//! wording are those of Keystone 30 and Barbican 23 under either of Barbican's default policies.
 //!
 //! It shares no code with our clients, so that it cannot share their mistakes. It keeps no secret
 //! safe: everything in it is there to be looked at, except in logs and `Debug` output.
@@ -28,6 +28,7 @@ pub mod events;
 pub mod faults;
 pub mod server;
 
+pub use barbican::BarbicanPolicy;
 pub use clock::Clock;
 pub use key_manager::SecretView;
 pub use simulator::{Checkpoint, Config, Simulator, Urls};

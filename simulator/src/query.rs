@@ -27,9 +27,9 @@ impl Query {
         self.0.contains_key(name)
     }
 
-    /// Whether a parameter is given more than once.
-    pub(crate) fn repeats(&self) -> bool {
-        self.0.values().any(|values| values.len() > 1)
+    /// Every value of a parameter.
+    pub(crate) fn all(&self, name: &str) -> &[String] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
     }
 
     /// The parameters but those named, encoded again.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use cinder_db::Store;
 
+use crate::barbican::BarbicanPolicy;
 use crate::clock::Clock;
 use crate::events::{Event, Events};
 use crate::faults::{Faults, FaultyService};
@@ -54,6 +55,8 @@ pub struct Config {
     pub token_life: Duration,
     /// Where the state is kept, if it is to survive a restart.
     pub state_file: Option<PathBuf>,
+    /// Which of its policies Barbican enforces.
+    pub barbican_policy: BarbicanPolicy,
     /// The time.
     pub clock: Clock,
 }
@@ -68,6 +71,7 @@ impl Config {
             urls: Urls::default(),
             token_life: Duration::from_secs(3600),
             state_file: None,
+            barbican_policy: BarbicanPolicy::default(),
             clock: Clock::running(),
         }
     }
@@ -82,6 +86,7 @@ impl fmt::Debug for Config {
             .field("urls", &self.urls)
             .field("token_life", &self.token_life)
             .field("state_file", &self.state_file)
+            .field("barbican_policy", &self.barbican_policy)
             .finish_non_exhaustive()
     }
 }

@@ -1,131 +1,148 @@
-//! Consumers: who says that it uses a secret.
+//! Consumers: who says that it uses a secret or a container.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::LOCATION;
-use serde_json::{Value, json};
+use serde_json::Value;
 
+use super::asked::Asked;
 use super::error::Refusal;
-use super::list::Page;
-use super::secrets::{document, find, is_canonical, isoformat};
-use super::{Caller, content, validate};
+use super::holder::Holder;
+use super::page::Page;
+use super::secrets::{is_canonical, isoformat};
+use super::{Caller, policy, quotas};
 use crate::Simulator;
-use crate::key_manager::Consumer;
-use crate::query::Query;
+use crate::key_manager::{Consumer, Container, KeyManager, Secret};
 
-const RETRIEVAL: &str = "SecretConsumers(s) retrieval";
-const CREATION: &str = "SecretConsumer creation";
-const DELETION: &str = "SecretConsumer deletion";
+const NOT_THE_CREATOR: &str = "Not Allowed. Sorry, only the creator of a consumer can delete it.";
 
-pub(super) async fn list(
+pub(super) async fn list<H: Holder>(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Json<Value>, Refusal> {
     let now = simulator.clock().now();
-    let page = Page::of(&Query::parse(query.as_deref()));
+    let page = Page::of(&asked.query);
     simulator.read(|state| {
-        let secret = find(&state.key_manager, &id, now)?;
-        content::accept_json(&headers)?;
-        allow(&caller, &secret.project_id, RETRIEVAL)?;
-        let entries = secret.consumers.iter().map(|consumer| {
-            json!({
-                "created": isoformat(consumer.created),
-                "updated": isoformat(consumer.created),
-                "status": "ACTIVE",
-                "service": consumer.service,
-                "resource_type": consumer.resource_type,
-                "resource_id": consumer.resource_id,
-            })
-        });
-        let path = format!("secrets/{id}/consumers");
-        Ok(Json(page.body(&simulator, "consumers", &path, entries.collect(), "")))
+        let holder = H::find(&state.key_manager, &id, now)?;
+        asked.admit(&policy::CONSUMERS, holder.target())?;
+        let mut consumers: Vec<_> = holder.consumers().iter().collect();
+        consumers.sort_by_key(|consumer| H::rank(&consumer.usage));
+        let entries = consumers.into_iter().map(entry).collect();
+        let path = format!("{}/{id}/consumers", H::COLLECTION);
+        Ok(Json(page.body(&simulator, "consumers", &path, entries, "")))
     })
 }
 
-pub(super) async fn show(
+/// No reply tells a consumer's id, so there is none to be known.
+pub(super) async fn of_secret(
     Path((id, consumer_id)): Path<(String, String)>,
     State(simulator): State<Simulator>,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
-    let now = simulator.clock().now();
-    simulator.read(|state| find(&state.key_manager, &id, now).map(|_| ()))?;
-    // No reply tells a consumer's id, so there is none to be known.
-    Err(if is_canonical(&consumer_id) {
-        Refusal::ConsumerNotFound
-    } else {
-        Refusal::InvalidConsumerId
+    // The rule asks about a container, and there is none.
+    miss::<Secret>(&simulator, &id, &consumer_id, |_| {
+        asked.caller.check_role(&policy::CONSUMER_GET)
     })
 }
 
-pub(super) async fn add(
+/// The same of a container.
+pub(super) async fn of_container(
+    Path((id, consumer_id)): Path<(String, String)>,
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
+    asked: Asked,
+) -> Result<Response, Refusal> {
+    miss::<Container>(&simulator, &id, &consumer_id, |container| {
+        asked.caller.check(&policy::CONSUMER_GET, container)
+    })
+}
+
+pub(super) async fn add<H: Holder>(
+    State(simulator): State<Simulator>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
     let now = simulator.clock().now();
     let shown = simulator.change::<_, Refusal>(|state| {
-        let secret = find(&state.key_manager, &id, now)?;
-        let [service, resource_type, resource_id] =
-            read(&caller, &secret.project_id, CREATION, &headers, &body)?;
-        let consumer = Consumer { service, resource_type, resource_id, created: now };
-        let secret = state.key_manager.secrets.get_mut(&id).ok_or(Refusal::SecretNotFound)?;
-        if !secret.consumers.iter().any(|known| is_same(known, &consumer)) {
-            secret.consumers.push(consumer);
-            secret.updated = now;
+        let usage = read::<H>(&state.key_manager, &id, &asked, now)?;
+        quotas::enforce(&state.key_manager, &asked.caller, "consumers", |key_manager| {
+            count::<H>(key_manager, &asked.caller)
+        })?;
+        let project_id = asked.caller.project.id.clone();
+        if let Some(parts) = H::parts(&mut state.key_manager, &id)
+            && !parts.consumers.iter().any(|known| known.usage == usage)
+        {
+            parts.consumers.push(Consumer { usage, project_id, created: now });
+            *parts.updated = now;
         }
-        Ok(document(&simulator, secret, &caller.with_consumers()))
+        Ok(H::find(&state.key_manager, &id, now)?.document(&simulator, &asked.caller))
     })?;
     // So it is spelt by barbican common/hrefs.py convert_consumer_to_href.
     let link = format!("{}/v1/consumers/{id}/consumers", simulator.urls().key_manager);
     Ok(([(LOCATION, link)], Json(shown)).into_response())
 }
 
-pub(super) async fn remove(
+pub(super) async fn remove<H: Holder>(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Json<Value>, Refusal> {
     let now = simulator.clock().now();
+    let own = &asked.caller.project.id;
     simulator.change(|state| {
-        let secret = find(&state.key_manager, &id, now)?;
-        let [service, resource_type, resource_id] =
-            read(&caller, &secret.project_id, DELETION, &headers, &body)?;
-        let wanted = Consumer { service, resource_type, resource_id, created: now };
-        let secret = state.key_manager.secrets.get_mut(&id).ok_or(Refusal::SecretNotFound)?;
-        let place = secret.consumers.iter().position(|known| is_same(known, &wanted));
-        secret.consumers.remove(place.ok_or(Refusal::ConsumerNotFound)?);
-        Ok(Json(document(&simulator, secret, &caller.with_consumers())))
+        let usage = read::<H>(&state.key_manager, &id, &asked, now)?;
+        let holder = H::find(&state.key_manager, &id, now)?;
+        let place = holder.consumers().iter().position(|known| known.usage == usage);
+        let place = place.ok_or(Refusal::ConsumerNotFound)?;
+        if holder.consumers()[place].project_id != *own && holder.project_id() != *own {
+            return Err(Refusal::Forbidden(NOT_THE_CREATOR));
+        }
+        if let Some(parts) = H::parts(&mut state.key_manager, &id) {
+            parts.consumers.remove(place);
+        }
+        Ok(Json(H::find(&state.key_manager, &id, now)?.document(&simulator, &asked.caller)))
     })
 }
 
-fn allow(caller: &Caller, project_id: &str, operation: &'static str) -> Result<(), Refusal> {
-    if caller.is_member_of(project_id) { Ok(()) } else { Err(Refusal::NotAllowed(operation)) }
+fn read<H: Holder>(
+    key_manager: &KeyManager,
+    id: &str,
+    asked: &Asked,
+    now: time::OffsetDateTime,
+) -> Result<H::Usage, Refusal> {
+    asked.admit(&policy::CONSUMERS, H::find(key_manager, id, now)?.target())?;
+    let body = asked.json(&H::CONSUMER)?;
+    serde_json::from_value((*body).clone()).map_err(|_| Refusal::MalformedJson)
 }
 
-fn read(
-    caller: &Caller,
-    project_id: &str,
-    operation: &'static str,
-    headers: &HeaderMap,
-    body: &[u8],
-) -> Result<[String; 3], Refusal> {
-    content::accept_json(headers)?;
-    allow(caller, project_id, operation)?;
-    content::expect_json(headers)?;
-    validate::consumer(&validate::body(body)?)
+fn entry<U: serde::Serialize>(consumer: &Consumer<U>) -> Value {
+    let mut entry = serde_json::to_value(&consumer.usage).unwrap_or_default();
+    entry["created"] = isoformat(consumer.created).into();
+    entry["updated"] = isoformat(consumer.created).into();
+    entry["status"] = "ACTIVE".into();
+    entry
 }
 
-fn is_same(one: &Consumer, other: &Consumer) -> bool {
-    one.service == other.service
-        && one.resource_type == other.resource_type
-        && one.resource_id == other.resource_id
+fn miss<H: Holder>(
+    simulator: &Simulator,
+    id: &str,
+    consumer_id: &str,
+    allow: impl FnOnce(&H) -> Result<(), Refusal>,
+) -> Result<Response, Refusal> {
+    let now = simulator.clock().now();
+    simulator.read(|state| {
+        let holder = H::find(&state.key_manager, id, now)?;
+        if !is_canonical(consumer_id) {
+            return Err(Refusal::InvalidConsumerId);
+        }
+        allow(holder)?;
+        Err(Refusal::ConsumerNotFound)
+    })
+}
+
+/// How many consumers of such holders the caller's project has entered.
+fn count<H: Holder>(key_manager: &KeyManager, caller: &Caller) -> usize {
+    let own = |consumer: &&Consumer<H::Usage>| consumer.project_id == caller.project.id;
+    H::all(key_manager).map(|holder| holder.consumers().iter().filter(own).count()).sum()
 }

@@ -1,5 +1,7 @@
 //! Barbican's refusals.
 
+use std::borrow::Cow;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -24,6 +26,14 @@ pub(super) enum Refusal {
     OrderNotFound,
     #[error("Order update is not supported.")]
     OrderUpdate,
+    #[error("{0}")]
+    NotFound(Cow<'static, str>),
+    #[error("{0}")]
+    BadRequest(&'static str),
+    #[error("{0}")]
+    Conflict(&'static str),
+    #[error("{0}")]
+    Forbidden(&'static str),
     /// The description is empty.
     #[error("")]
     Method,
@@ -68,6 +78,8 @@ pub(super) enum Issue {
     Encoding,
     #[error("Secret cannot be deleted as it has consumers.")]
     Consumers,
+    #[error("Creation not allowed because a quota has been reached")]
+    Quota,
 }
 
 /// The description of a 403.
@@ -81,18 +93,24 @@ pub(crate) fn failure(operation: &str) -> String {
 }
 
 impl Refusal {
+    pub(super) const fn not_found(said: &'static str) -> Self {
+        Self::NotFound(Cow::Borrowed(said))
+    }
+
     fn status(&self) -> StatusCode {
         match self {
-            Self::NotAllowed(_) => StatusCode::FORBIDDEN,
+            Self::NotAllowed(_) | Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::SecretNotFound
             | Self::InvalidSecretId
             | Self::NoPayload
             | Self::OrderNotFound
             | Self::ConsumerNotFound
-            | Self::InvalidConsumerId => StatusCode::NOT_FOUND,
-            Self::HasData => StatusCode::CONFLICT,
+            | Self::InvalidConsumerId
+            | Self::NotFound(_) => StatusCode::NOT_FOUND,
+            Self::HasData | Self::Conflict(_) => StatusCode::CONFLICT,
             Self::OrderUpdate | Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::BadQuery
+            | Self::BadRequest(_)
             | Self::MalformedJson
             | Self::InvalidObject { .. }
             | Self::UnsupportedField => StatusCode::BAD_REQUEST,
@@ -101,6 +119,7 @@ impl Refusal {
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Issue(_, issue) => match issue {
                 Issue::NoData | Issue::Encoding | Issue::Consumers => StatusCode::BAD_REQUEST,
+                Issue::Quota => StatusCode::FORBIDDEN,
                 Issue::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Issue::Accept => StatusCode::NOT_ACCEPTABLE,
             },

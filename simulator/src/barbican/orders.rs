@@ -1,50 +1,64 @@
-//! Orders for symmetric keys. Without a queue Barbican works them off before it replies.
+//! Orders for symmetric keys and for pairs of keys. Without a queue Barbican works them off before
+//! it replies.
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{Extension, Path, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use http::StatusCode;
 use http::header::LOCATION;
-use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 
+use super::asked::Asked;
 use super::error::Refusal;
+use super::like::like;
+use super::page::Page;
 use super::secrets::{href, insert, isoformat};
-use super::{Caller, content, validate};
-use crate::key_manager::{Attributes, Filling, Order, Outcome};
+use super::{Caller, content, policy, quotas, validate};
+use crate::key_manager::{Attributes, Filling, KeyManager, Order, Outcome};
 use crate::payload::Payload;
 use crate::state::State as Memory;
 use crate::{Simulator, StateFileError};
 
+/// barbican: plugin/interface/secret_store.py KeyAlgorithm.
+const KNOWN: &[&str] = &[
+    "aes",
+    "des",
+    "desede",
+    "hmacsha1",
+    "hmacsha256",
+    "hmacsha384",
+    "hmacsha512",
+    "diffie_hellman",
+    "dsa",
+    "rsa",
+    "ec",
+];
 /// barbican: plugin/crypto/base.py PluginSupportTypes.
-const ALGORITHMS: &[&str] =
-    &["aes", "des", "3des", "hmacsha1", "hmacsha256", "hmacsha384", "hmacsha512"];
+const SYMMETRIC: &[&str] = &["aes", "des", "hmacsha1", "hmacsha256", "hmacsha384", "hmacsha512"];
 const KEY_LENGTHS: &[i64] = &[64, 128, 192, 256];
 
 pub(super) async fn create(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
-    content::accept_json(&headers)?;
-    if !caller.is_member() {
-        return Err(Refusal::NotAllowed("Order creation"));
-    }
-    content::expect_json(&headers)?;
+    asked.admit_role(&policy::ORDERS_POST)?;
     let now = simulator.clock().now();
-    let (kind, mut meta, attributes) = validate::order(&validate::body(&body)?, now)?;
+    let caller = &asked.caller;
+    let (kind, mut meta, attributes) = validate::order(&asked.json(&validate::ORDER)?, now)?;
     meta.insert("name".to_owned(), attributes.name.clone().into());
     meta.insert("expiration".to_owned(), attributes.expiration.map(meta_instant).into());
     let id = simulator.change::<_, Refusal>(|state| {
+        quotas::enforce(&state.key_manager, caller, "orders", |key_manager| {
+            key_manager.orders.values().filter(|one| one.project_id == caller.project.id).count()
+        })?;
         let id = state.draws.uuid().to_string();
         let order = Order {
             id: id.clone(),
             seq: state.key_manager.next_seq(),
             project_id: caller.project.id.clone(),
             creator_id: caller.bearer.user.id.clone(),
-            outcome: work_off(state, &caller, &kind, attributes, now),
+            outcome: work_off(state, caller, &kind, &meta, attributes, now),
             kind,
             meta,
             created: now,
@@ -52,7 +66,7 @@ pub(super) async fn create(
         state.key_manager.orders.insert(id.clone(), order);
         Ok(id)
     })?;
-    let link = order_href(&simulator, &id);
+    let link = href(&simulator, "orders", &id);
     let body = Json(json!({"order_ref": link}));
     Ok((StatusCode::ACCEPTED, [(LOCATION, link)], body).into_response())
 }
@@ -64,6 +78,9 @@ pub(super) fn key_for(
     algorithm: &str,
     bits: i64,
 ) -> Result<Option<String>, StateFileError> {
+    if caller.check_role(&policy::ORDERS_POST).is_err() {
+        return Ok(None);
+    }
     let now = simulator.clock().now();
     let attributes = Attributes {
         name: None,
@@ -74,105 +91,137 @@ pub(super) fn key_for(
         expiration: None,
     };
     simulator.change(|state| {
-        Ok(match work_off(state, caller, "key", attributes, now) {
+        Ok(match work_off(state, caller, "key", &Map::new(), attributes, now) {
             Outcome::Secret(id) => Some(id),
-            Outcome::Failed { .. } => None,
+            Outcome::Container(_) | Outcome::Failed { .. } => None,
         })
+    })
+}
+
+pub(super) async fn list(
+    State(simulator): State<Simulator>,
+    asked: Asked,
+) -> Result<Json<Value>, Refusal> {
+    asked.admit_role(&policy::ORDERS_GET)?;
+    asked.once(&["limit", "offset"])?;
+    let meta = pattern(asked.query.all("meta"));
+    let fits = |order: &&Order| {
+        order.project_id == asked.caller.project.id
+            && meta.as_ref().is_none_or(|meta| like(meta, &dumps(&order.meta.clone().into())))
+    };
+    simulator.read(|state| {
+        let mut found: Vec<_> = state.key_manager.orders.values().filter(fits).collect();
+        found.sort_by_key(|order| order.seq);
+        let shown = found.iter().map(|order| document(&simulator, order)).collect();
+        Ok(Json(Page::of(&asked.query).body(&simulator, "orders", "orders", shown, "")))
     })
 }
 
 pub(super) async fn show(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Json<Value>, Refusal> {
     simulator.read(|state| {
-        let order = find(state, &caller, &id)?;
-        content::accept_json(&headers)?;
-        if !caller.is_member() {
-            return Err(Refusal::NotAllowed("Order retrieval"));
-        }
+        let order = find(&state.key_manager, &asked.caller, &id)?;
+        asked.admit(&policy::ORDER_GET, order)?;
         Ok(Json(document(&simulator, order)))
     })
 }
 
 /// There is no such thing.
-pub(super) async fn update(Extension(caller): Extension<Caller>) -> Refusal {
-    if caller.is_member() { Refusal::OrderUpdate } else { Refusal::NotAllowed("Order update") }
+pub(super) async fn update(asked: Asked) -> Refusal {
+    asked.admit_role(&policy::ORDERS_PUT).err().unwrap_or(Refusal::OrderUpdate)
 }
 
 pub(super) async fn delete(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
+    asked: Asked,
 ) -> Result<StatusCode, Refusal> {
     simulator.change(|state| {
-        find(state, &caller, &id)?;
-        if !caller.is_member() {
-            return Err(Refusal::NotAllowed("Order deletion"));
-        }
+        let order = find(&state.key_manager, &asked.caller, &id)?;
+        asked.caller.check(&policy::ORDER_DELETE, order)?;
         state.key_manager.orders.remove(&id);
         Ok(StatusCode::NO_CONTENT)
     })
 }
 
+/// Unlike a secret, an order of another project is not there at all.
+pub(super) fn find<'a>(
+    key_manager: &'a KeyManager,
+    caller: &Caller,
+    id: &str,
+) -> Result<&'a Order, Refusal> {
+    let found = key_manager.orders.get(id);
+    found.filter(|order| order.project_id == caller.project.id).ok_or(Refusal::OrderNotFound)
+}
+
 /// How an order is shown.
-pub(super) fn document(simulator: &Simulator, order: &Order) -> Value {
+fn document(simulator: &Simulator, order: &Order) -> Value {
     let mut body = json!({
         "created": isoformat(order.created),
         "updated": isoformat(order.created),
         "type": order.kind,
         "meta": order.meta,
         "creator_id": order.creator_id,
-        "order_ref": order_href(simulator, &order.id),
+        "order_ref": href(simulator, "orders", &order.id),
     });
-    match &order.outcome {
-        Outcome::Secret(id) => {
-            body["status"] = "ACTIVE".into();
-            body["sub_status"] = "Unknown".into();
-            body["sub_status_message"] = "Unknown".into();
-            body["secret_ref"] = href(simulator, id).into();
-        }
+    let (collection, id) = match &order.outcome {
+        Outcome::Secret(id) => ("secret", id),
+        Outcome::Container(id) => ("container", id),
         Outcome::Failed { status, reason } => {
             body["status"] = "ERROR".into();
             body["error_status_code"] = status.to_string().into();
             body["error_reason"] = reason.clone().into();
+            return body;
         }
-    }
+    };
+    body["status"] = "ACTIVE".into();
+    body["sub_status"] = "Unknown".into();
+    body["sub_status_message"] = "Unknown".into();
+    body[format!("{collection}_ref")] = href(simulator, &format!("{collection}s"), id).into();
     body
 }
 
-fn order_href(simulator: &Simulator, id: &str) -> String {
-    format!("{}/v1/orders/{id}", simulator.urls().key_manager)
-}
-
-/// Unlike a secret, an order of another project is not there at all.
-fn find<'a>(state: &'a Memory, caller: &Caller, id: &str) -> Result<&'a Order, Refusal> {
-    let found = state.key_manager.orders.get(id);
-    found.filter(|order| order.project_id == caller.project.id).ok_or(Refusal::OrderNotFound)
-}
-
+/// What an order comes to.
 fn work_off(
     state: &mut Memory,
     caller: &Caller,
     kind: &str,
+    meta: &Map<String, Value>,
     attributes: Attributes,
     now: OffsetDateTime,
 ) -> Outcome {
+    let refused = |reason: &str| Outcome::Failed {
+        status: 400,
+        reason: format!("Process TypeOrder issue seen - {reason}."),
+    };
+    let failed = || Outcome::Failed {
+        status: 500,
+        reason: "Process TypeOrder failure seen - please contact site administrator.".to_owned(),
+    };
     let algorithm = attributes.algorithm.as_deref().unwrap_or_default().to_lowercase();
-    if kind != "key" || !ALGORITHMS.contains(&algorithm.as_str()) {
-        let reason = "Process TypeOrder issue seen - Secret generate supported plugin not found..";
-        return Outcome::Failed { status: 400, reason: reason.to_owned() };
+    if !KNOWN.contains(&algorithm.as_str()) {
+        return refused("Secret generate supported plugin not found.");
     }
+    if kind != "key" || !SYMMETRIC.contains(&algorithm.as_str()) {
+        return refused("Requested algorithm is not supported");
+    }
+    let content_type = match meta.get("payload_content_type") {
+        None => content::OCTETS,
+        Some(Value::String(given)) => given,
+        Some(_) => return failed(),
+    };
     let bits = attributes.bit_length.unwrap_or_default();
-    if !KEY_LENGTHS.contains(&bits) {
-        let reason = "Process TypeOrder failure seen - please contact site administrator.";
-        return Outcome::Failed { status: 500, reason: reason.to_owned() };
+    // The mode XTS splits a key in two.
+    let is_split = attributes.mode.as_ref().is_some_and(|mode| mode.eq_ignore_ascii_case("xts"));
+    let factor = if is_split { 2 } else { 1 };
+    if !KEY_LENGTHS.iter().any(|length| length * factor == bits) {
+        return failed();
     }
     let bytes = state.draws.bytes(usize::try_from(bits / 8).unwrap_or_default());
-    let filling =
-        Filling { payload: Payload::new(bytes), content_type: content::OCTETS.to_owned() };
+    let filling = Filling { payload: Payload::new(bytes), content_type: content_type.to_owned() };
     let attributes = Attributes { secret_type: "symmetric".to_owned(), ..attributes };
     Outcome::Secret(insert(state, caller, now, attributes, Some(filling)))
 }
@@ -181,4 +230,33 @@ fn work_off(
 fn meta_instant(at: OffsetDateTime) -> String {
     let text = isoformat(at);
     if text.contains('.') { text } else { text + ".000000" }
+}
+
+/// What the filter `meta` looks for in the column: a text as JSON spells it, or a list of them.
+fn pattern(given: &[String]) -> Option<String> {
+    let looked_for = match given {
+        [] => return None,
+        [one] if one.is_empty() => return None,
+        [one] => dumps(&one.as_str().into()),
+        several => dumps(&several.into()),
+    };
+    Some(format!("%{looked_for}%"))
+}
+
+/// JSON as Python writes it into the column.
+fn dumps(value: &Value) -> String {
+    match value {
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(dumps).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::Object(fields) => {
+            let field = |(name, value): (&String, _)| {
+                format!("{}: {}", dumps(&name.as_str().into()), dumps(value))
+            };
+            let fields: Vec<String> = fields.iter().map(field).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
 }

@@ -3,9 +3,11 @@
 //! A secret is looked up whatever its project, so that a stranger's is a 403 and a missing one a
 //! 404; both come before anything that is wrong with the request itself.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::{Extension, Path, RawQuery, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, LOCATION};
 use http::{HeaderMap, Method, StatusCode};
@@ -13,9 +15,10 @@ use serde_json::{Map, Value, json};
 use time::{OffsetDateTime, UtcOffset};
 use uuid::{Uuid, Version};
 
+use super::asked::Asked;
 use super::content::{self, OCTETS, TEXT};
 use super::error::{Issue, Refusal};
-use super::{Caller, validate};
+use super::{Caller, policy, quotas, validate};
 use crate::Simulator;
 use crate::authtoken::header;
 use crate::key_manager::{Attributes, Filling, KeyManager, Secret};
@@ -23,66 +26,54 @@ use crate::payload::Payload;
 use crate::query::{Query, strict_bool};
 use crate::state::State as Memory;
 
-const CREATION: &str = "Secret creation";
-const RETRIEVAL: &str = "Secret retrieval";
-const PAYLOAD_RETRIEVAL: &str = "Secret payload retrieval";
-const UPDATE: &str = "Secret update";
-const DELETION: &str = "Secret deletion";
-
 pub(super) async fn create(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
-    content::accept_json(&headers)?;
-    if !caller.is_member() {
-        return Err(Refusal::NotAllowed(CREATION));
-    }
-    content::expect_json(&headers)?;
+    asked.admit_role(&policy::SECRETS_POST)?;
     let now = simulator.clock().now();
-    let (attributes, filling) = validate::secret(&validate::body(&body)?, now)?;
-    let id = simulator
-        .change::<_, Refusal>(|state| Ok(insert(state, &caller, now, attributes, filling)))?;
-    let link = href(&simulator, &id);
+    let (attributes, filling) = validate::secret(&asked.json(&validate::SECRET)?, now)?;
+    let id = simulator.change::<_, Refusal>(|state| {
+        let own = &asked.caller.project.id;
+        quotas::enforce(&state.key_manager, &asked.caller, "secrets", |key_manager| {
+            let secrets = key_manager.secrets.values();
+            secrets.filter(|secret| secret.project_id == *own && secret.is_live(now)).count()
+        })?;
+        Ok(insert(state, &asked.caller, now, attributes, filling))
+    })?;
+    let link = href(&simulator, "secrets", &id);
     let body = Json(json!({"secret_ref": link}));
     Ok((StatusCode::CREATED, [(LOCATION, link)], body).into_response())
 }
 
 pub(super) async fn show(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
     let now = simulator.clock().now();
-    let accept = header(&headers, ACCEPT.as_str());
+    let accept = header(&asked.headers, ACCEPT.as_str());
     simulator.read(|state| {
         let secret = find(&state.key_manager, &id, now)?;
         if let None | Some("application/json" | "*/*") = accept {
-            let allowed = caller.is_admin() || caller.is_member_of(&secret.project_id);
-            let shown = allowed.then(|| document(&simulator, secret, &caller));
-            return shown
-                .map(|body| Json(body).into_response())
-                .ok_or(Refusal::NotAllowed(RETRIEVAL));
+            asked.caller.check(&policy::SECRET_GET, secret)?;
+            return Ok(Json(document(&simulator, secret, &asked.caller)).into_response());
         }
         // The deprecated way to the payload.
-        decrypt(secret, &caller, accept, RETRIEVAL)
+        decrypt(secret, &asked.caller, accept)
     })
 }
 
 pub(super) async fn payload(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
     method: Method,
-    headers: HeaderMap,
+    asked: Asked,
 ) -> Result<Response, Refusal> {
     let now = simulator.clock().now();
-    let accept = header(&headers, ACCEPT.as_str());
     simulator.read(|state| {
         let secret = find(&state.key_manager, &id, now)?;
-        let payload = decrypt(secret, &caller, accept, PAYLOAD_RETRIEVAL);
+        let payload = decrypt(secret, &asked.caller, header(&asked.headers, ACCEPT.as_str()));
         // The policy comes first, whatever the method.
         let is_refused = matches!(payload, Err(Refusal::NotAllowed(_)));
         if method == Method::GET || is_refused { payload } else { Err(Refusal::Method) }
@@ -91,18 +82,14 @@ pub(super) async fn payload(
 
 pub(super) async fn fill(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    headers: HeaderMap,
-    body: Bytes,
+    asked: Asked,
 ) -> Result<StatusCode, Refusal> {
     let now = simulator.clock().now();
     simulator.change(|state| {
         let secret = find(&state.key_manager, &id, now)?;
-        if !caller.is_member_of(&secret.project_id) {
-            return Err(Refusal::NotAllowed(UPDATE));
-        }
-        let filling = filling(secret, &headers, &body)?;
+        asked.caller.check(&policy::SECRET_PUT, secret)?;
+        let filling = filling(secret, &asked)?;
         if let Some(secret) = state.key_manager.secrets.get_mut(&id) {
             secret.filling = Some(filling);
             secret.updated = now;
@@ -113,12 +100,10 @@ pub(super) async fn fill(
 
 pub(super) async fn delete(
     State(simulator): State<Simulator>,
-    Extension(caller): Extension<Caller>,
     Path(id): Path<String>,
-    RawQuery(query): RawQuery,
+    asked: Asked,
 ) -> Result<StatusCode, Refusal> {
-    let query = Query::parse(query.as_deref());
-    remove(&simulator, &caller, &id, &query)
+    remove(&simulator, &asked.caller, &id, &asked.query)
 }
 
 /// Deletes a secret within this process; false when it is refused.
@@ -135,9 +120,7 @@ fn remove(
     let now = simulator.clock().now();
     simulator.change(|state| {
         let secret = find(&state.key_manager, id, now)?;
-        if !caller.is_admin() && !caller.is_member_of(&secret.project_id) {
-            return Err(Refusal::NotAllowed(DELETION));
-        }
+        caller.check(&policy::SECRET_DELETE, secret)?;
         // Up to 1.1 a secret is deleted whoever consumes it, and `force` is not looked at.
         if caller.microversion.is_at_least(2) {
             let force = match query.get("force") {
@@ -145,10 +128,10 @@ fn remove(
                 None => false,
             };
             if !force && !secret.consumers.is_empty() {
-                return Err(Refusal::Issue(DELETION, Issue::Consumers));
+                return Err(Refusal::Issue(caller.operation, Issue::Consumers));
             }
         }
-        state.key_manager.secrets.remove(id);
+        state.key_manager.remove_secret(id);
         Ok(StatusCode::NO_CONTENT)
     })
 }
@@ -172,6 +155,8 @@ pub(super) fn insert(
         updated: now,
         filling,
         consumers: Vec::new(),
+        metadata: BTreeMap::new(),
+        acl: None,
     };
     state.key_manager.secrets.insert(id.clone(), secret);
     id
@@ -196,8 +181,9 @@ pub(super) fn is_canonical(id: &str) -> bool {
     })
 }
 
-pub(super) fn href(simulator: &Simulator, id: &str) -> String {
-    format!("{}/v1/secrets/{id}", simulator.urls().key_manager)
+/// The reference to a member of a collection.
+pub(super) fn href(simulator: &Simulator, collection: &str, id: &str) -> String {
+    format!("{}/v1/{collection}/{id}", simulator.urls().key_manager)
 }
 
 /// The metadata of a secret.
@@ -216,19 +202,13 @@ pub(super) fn document(simulator: &Simulator, secret: &Secret, caller: &Caller) 
     set("mode", attributes.mode.clone().into());
     set("creator_id", secret.creator_id.clone().into());
     if caller.microversion.is_at_least(1) {
-        let consumers = secret.consumers.iter().map(|consumer| {
-            json!({
-                "service": consumer.service,
-                "resource_type": consumer.resource_type,
-                "resource_id": consumer.resource_id,
-            })
-        });
-        set("consumers", consumers.collect());
+        let usages = secret.consumers.iter().map(|consumer| json!(consumer.usage));
+        set("consumers", usages.collect());
     }
     if let Some(filling) = &secret.filling {
         set("content_types", json!({"default": filling.content_type}));
     }
-    set("secret_ref", href(simulator, &secret.id).into());
+    set("secret_ref", href(simulator, "secrets", &secret.id).into());
     Value::Object(body)
 }
 
@@ -244,18 +224,11 @@ pub(super) fn isoformat(at: OffsetDateTime) -> String {
     text
 }
 
-fn decrypt(
-    secret: &Secret,
-    caller: &Caller,
-    accept: Option<&str>,
-    operation: &'static str,
-) -> Result<Response, Refusal> {
-    if !caller.is_member_of(&secret.project_id) {
-        return Err(Refusal::NotAllowed(operation));
-    }
+fn decrypt(secret: &Secret, caller: &Caller, accept: Option<&str>) -> Result<Response, Refusal> {
+    caller.check(&policy::SECRET_DECRYPT, secret)?;
     let filling = secret.filling.as_ref().ok_or(Refusal::NoPayload)?;
     let accept = accept.filter(|accept| !accept.is_empty()).unwrap_or(OCTETS);
-    let wrong = Refusal::Issue(operation, Issue::Accept);
+    let wrong = Refusal::Issue(caller.operation, Issue::Accept);
     let wanted = if accept == "*/*" { filling.content_type.as_str() } else { accept };
     let Some(wanted) = content::normalize(wanted) else { return Err(wrong) };
     if wanted == TEXT && std::str::from_utf8(filling.payload.as_bytes()).is_err() {
@@ -270,16 +243,18 @@ fn decrypt(
 }
 
 /// The second step of a secret.
-fn filling(secret: &Secret, headers: &HeaderMap, body: &Bytes) -> Result<Filling, Refusal> {
+fn filling(secret: &Secret, asked: &Asked) -> Result<Filling, Refusal> {
+    let (headers, body, operation): (&HeaderMap, &Bytes, _) =
+        (&asked.headers, &asked.body, asked.caller.operation);
     let content_type = content::of_request(headers);
     if content_type != OCTETS && content_type != TEXT {
         return Err(Refusal::ContentType("'application/octet-stream', 'text/plain'"));
     }
     if body.is_empty() {
-        return Err(Refusal::Issue(UPDATE, Issue::NoData));
+        return Err(Refusal::Issue(operation, Issue::NoData));
     }
     if body.len() > validate::SECRET_LIMIT {
-        return Err(Refusal::Issue(UPDATE, Issue::TooLarge));
+        return Err(Refusal::Issue(operation, Issue::TooLarge));
     }
     if secret.filling.is_some() {
         return Err(Refusal::HasData);
@@ -289,7 +264,7 @@ fn filling(secret: &Secret, headers: &HeaderMap, body: &Bytes) -> Result<Filling
         // An encoding of text is not looked at.
         Some(encoding) if content_type == OCTETS => {
             if !encoding.eq_ignore_ascii_case("base64") {
-                return Err(Refusal::Issue(UPDATE, Issue::Encoding));
+                return Err(Refusal::Issue(operation, Issue::Encoding));
             }
             // What is not base64 is kept as it is, and found out when it is read.
             content::decode_base64(body).unwrap_or_else(|| body.to_vec())

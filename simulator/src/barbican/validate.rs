@@ -1,90 +1,39 @@
-//! The bodies of requests: what Barbican's schemas take, and what it says of the rest.
+//! The bodies of requests: what Barbican's schemas take, and what it checks besides.
 //!
-//! Of several faults jsonschema reports the one whose path is the shortest and then the last in
-//! alphabetical order; so does this.
-
-use std::ops::Deref;
+//! Source: barbican 23, `common/validators.py`.
 
 use serde_json::{Map, Value};
-use time::format_description::well_known::Iso8601;
-use time::{Date, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
-use zeroize::Zeroize as _;
+use time::OffsetDateTime;
 
 use super::content::{self, SUPPORTED, TEXT};
 use super::error::Refusal;
-use crate::key_manager::{Attributes, Filling};
+use super::instant::instant;
+use super::schema::{Body, Kind, Schema, Shape, integer};
+use crate::key_manager::{Attributes, Entry, Filling};
 use crate::payload::Payload;
-use crate::pyrepr::repr;
 
-/// `[DEFAULT] max_allowed_request_size_in_bytes`: what is read of a JSON body.
-const BODY_LIMIT: usize = 25_000;
 /// `[DEFAULT] max_allowed_secret_in_bytes`, of the payload as it is sent.
 pub(super) const SECRET_LIMIT: usize = 20_000;
+/// The most characters that most columns take.
+pub(super) const LONGEST: usize = 255;
 /// The largest `bit_length`.
 const BITS_LIMIT: i64 = 32_767;
 
 const SECRET_TYPES: &[&str] =
     &["symmetric", "passphrase", "private", "public", "certificate", "opaque"];
 
-/// A JSON body, which may hold a payload: its strings are wiped when it is dropped.
-pub(super) struct Body(Value);
+pub(super) const SHORT: Kind = Kind::Text { or_null: false, longest: LONGEST, shortest: 0 };
+pub(super) const ANY_TEXT: Kind = Kind::Text { or_null: false, longest: usize::MAX, shortest: 0 };
+/// Not empty.
+pub(super) const FILLED: Kind = Kind::Text { or_null: false, longest: LONGEST, shortest: 1 };
+const REFERENCE: Kind = Kind::Text { or_null: false, longest: usize::MAX, shortest: 1 };
+const SHORT_OR_NULL: Kind = Kind::Text { or_null: true, longest: LONGEST, shortest: 0 };
 
-impl Deref for Body {
-    type Target = Value;
-
-    fn deref(&self) -> &Value {
-        &self.0
-    }
-}
-
-impl Drop for Body {
-    fn drop(&mut self) {
-        each_string(&mut self.0, &mut String::zeroize);
-    }
-}
-
-/// Reads a JSON body and strips the blanks around every string in it.
-pub(super) fn body(bytes: &[u8]) -> Result<Body, Refusal> {
-    let read = &bytes[..bytes.len().min(BODY_LIMIT)];
-    let mut body = Body(serde_json::from_slice(read).map_err(|_| Refusal::MalformedJson)?);
-    if body.is_array() || body.is_object() {
-        each_string(&mut body.0, &mut |text| {
-            if text.trim().len() < text.len() {
-                let trimmed = text.trim().to_owned();
-                text.zeroize();
-                *text = trimmed;
-            }
-        });
-    }
-    Ok(body)
-}
-
-fn each_string(value: &mut Value, act: &mut impl FnMut(&mut String)) {
-    match value {
-        Value::String(text) => act(text),
-        Value::Array(items) => items.iter_mut().for_each(|item| each_string(item, act)),
-        Value::Object(fields) => fields.values_mut().for_each(|field| each_string(field, act)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
-    }
-}
-
-/// What a JSON value has to be.
-enum Kind {
-    Text { or_null: bool, longest: usize, shortest: usize },
-    Choice(&'static [&'static str]),
-    Bits,
-    Object,
-}
-
-const SHORT: Kind = Kind::Text { or_null: false, longest: 255, shortest: 0 };
-const ANY_TEXT: Kind = Kind::Text { or_null: false, longest: usize::MAX, shortest: 0 };
-const SHORT_OR_NULL: Kind = Kind::Text { or_null: true, longest: 255, shortest: 0 };
-
-const SECRET: &[(&str, Kind)] = &[
+const SECRET_FIELDS: &[(&str, Kind)] = &[
     ("name", SHORT_OR_NULL),
     ("algorithm", SHORT),
     ("mode", SHORT),
-    ("bit_length", Kind::Bits),
+    ("bit_length", Kind::Integer { least: 1, most: BITS_LIMIT }),
     ("expiration", SHORT),
     ("payload", ANY_TEXT),
     ("secret_type", Kind::Choice(SECRET_TYPES)),
@@ -94,29 +43,70 @@ const SECRET: &[(&str, Kind)] = &[
     ("transport_key_id", ANY_TEXT),
 ];
 
-const FILLED: Kind = Kind::Text { or_null: false, longest: 255, shortest: 1 };
-const CONSUMER: &[(&str, Kind)] = &[
-    ("service", FILLED),
-    ("resource_type", FILLED),
-    ("resource_id", Kind::Text { or_null: false, longest: usize::MAX, shortest: 1 }),
-];
+pub(super) const SECRET: Schema = secret_as("Secret");
+const SECRET_IN_ORDER: Schema = secret_as("Secret' within 'Order");
 
-const ORDER: &[(&str, Kind)] =
-    &[("meta", Kind::Object), ("type", Kind::Choice(&["key", "asymmetric"]))];
+const fn secret_as(name: &'static str) -> Schema {
+    let shape = Shape { fields: SECRET_FIELDS, required: &[], closed: false };
+    Schema { name, shape, draft_3: false }
+}
+
+pub(super) const ORDER: Schema = Schema {
+    name: "Order",
+    shape: Shape {
+        fields: &[
+            ("meta", Kind::Object(Shape { fields: &[], required: &[], closed: false })),
+            ("type", Kind::Choice(&["key", "asymmetric"])),
+        ],
+        required: &["meta", "type"],
+        closed: false,
+    },
+    draft_3: true,
+};
+
+pub(super) const CONTAINER: Schema = Schema {
+    name: "Container",
+    shape: Shape {
+        fields: &[
+            ("name", SHORT_OR_NULL),
+            ("type", Kind::Choice(&["generic", "rsa", "certificate"])),
+            ("secret_refs", Kind::List { of: &CONTAINER_ENTRY, first_alone: false }),
+        ],
+        required: &["type"],
+        closed: false,
+    },
+    draft_3: false,
+};
+
+const CONTAINER_ENTRY: Kind = Kind::Object(Shape {
+    fields: &[("name", SHORT_OR_NULL), ("secret_ref", REFERENCE)],
+    required: &["secret_ref"],
+    closed: false,
+});
+
+pub(super) const CONTAINER_SECRET: Schema = Schema {
+    name: "ContainerSecret",
+    shape: Shape {
+        fields: &[("name", SHORT), ("secret_ref", REFERENCE)],
+        required: &["secret_ref"],
+        closed: false,
+    },
+    draft_3: false,
+};
 
 /// A new secret, from the body of `POST /v1/secrets`.
 pub(super) fn secret(
     body: &Body,
     now: OffsetDateTime,
 ) -> Result<(Attributes, Option<Filling>), Refusal> {
-    let fields = object(body, "Secret", SECRET)?;
-    let attributes = attributes(fields, "Secret", now)?;
+    let fields = body.fields();
+    let attributes = attributes(fields, &SECRET, now)?;
     if fields.contains_key("payload") {
-        return Ok((attributes, Some(filling(fields, "Secret")?)));
+        return Ok((attributes, Some(filling(fields, SECRET.name)?)));
     }
     if fields.contains_key("payload_content_type") {
         let reason = "payload must be provided when payload_content_type is specified";
-        return Err(invalid("Secret", reason, "payload"));
+        return Err(invalid(SECRET.name, reason, "payload"));
     }
     Ok((attributes, None))
 }
@@ -126,18 +116,15 @@ pub(super) fn order(
     body: &Body,
     now: OffsetDateTime,
 ) -> Result<(String, Map<String, Value>, Attributes), Refusal> {
-    let fields = object(body, "Order", ORDER)?;
-    let text = |fields: &Map<String, Value>, key: &str| {
-        fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()
-    };
-    let kind = text(fields, "type");
+    let kind = body.fields().get("type").and_then(Value::as_str).unwrap_or_default();
     let none = Value::Null;
-    let meta = fields.get("meta").unwrap_or(&none);
-    let meta = object(meta, "Secret' within 'Order", SECRET)?;
-    let schema = "Secret' within 'Order";
-    let attributes = attributes(meta, schema, now)?;
+    let meta = body.fields().get("meta").unwrap_or(&none);
+    SECRET_IN_ORDER.check(meta)?;
+    let meta = meta.as_object().cloned().unwrap_or_default();
+    let schema = SECRET_IN_ORDER.name;
+    let attributes = attributes(&meta, &SECRET_IN_ORDER, now)?;
     if meta.contains_key("payload") {
-        filling(meta, schema)?;
+        filling(&meta, schema)?;
     } else if let Some(given) = meta.get("payload_content_type").and_then(Value::as_str)
         && !given.is_empty()
         && content::normalize(given).is_none()
@@ -150,7 +137,8 @@ pub(super) fn order(
         let reason = format!("'payload' not allowed for {kind} type order");
         return Err(invalid("Order", reason, "meta"));
     }
-    if attributes.algorithm.as_deref().unwrap_or_default().is_empty() {
+    let algorithm = attributes.algorithm.as_deref().unwrap_or_default().to_lowercase();
+    if algorithm.is_empty() {
         let reason = format!("'algorithm' is required field for {words} type order");
         return Err(invalid("Order", reason, "meta"));
     }
@@ -158,115 +146,115 @@ pub(super) fn order(
         let reason = format!("'bit_length' is required field for {words} type order");
         return Err(invalid("Order", reason, "meta"));
     };
-    if bits % 8 != 0 {
+    let fits = if algorithm == "ec" { matches!(bits, 256 | 384 | 521) } else { bits % 8 == 0 };
+    if fits { Ok((kind.to_owned(), meta, attributes)) } else { Err(Refusal::UnsupportedField) }
+}
+
+/// A new container, from the body of `POST /v1/containers`: its name, its type and its secrets,
+/// whose references have to begin with `host`.
+pub(super) fn container(
+    body: &Body,
+    host: &str,
+) -> Result<(Option<String>, String, Vec<Entry>), Refusal> {
+    let text = |fields: &Map<String, Value>, name: &str| {
+        fields.get(name).and_then(Value::as_str).map(str::to_owned)
+    };
+    let kind = text(body.fields(), "type").unwrap_or_default();
+    let name = text(body.fields(), "name");
+    let given = body.fields().get("secret_refs").and_then(Value::as_array);
+    let given: Vec<_> = given.into_iter().flatten().filter_map(Value::as_object).collect();
+    let entries: Vec<Entry> = given
+        .iter()
+        .map(|fields| {
+            let reference = text(fields, "secret_ref").unwrap_or_default();
+            Entry { name: text(fields, "name"), secret_id: last_segment(&reference).to_owned() }
+        })
+        .collect();
+    let refused = |reason: &str| invalid(CONTAINER.name, reason, "secret_refs");
+    // A name of null is another one than no name, which is as good as an empty one.
+    let name_of = |fields: &Map<String, Value>| fields.get("name").cloned().unwrap_or("".into());
+    if has_twins(given.iter().map(|fields| name_of(fields))) {
+        return Err(refused("Duplicate reference names are not allowed"));
+    }
+    if has_twins(entries.iter().map(|entry| &entry.secret_id)) {
+        return Err(refused("Duplicate secret ids are not allowed"));
+    }
+    let is_ours = |reference: String| reference.starts_with(host);
+    if !given.iter().all(|fields| text(fields, "secret_ref").is_some_and(is_ours)) {
         return Err(Refusal::UnsupportedField);
     }
-    Ok((kind, meta.clone(), attributes))
+    if !entries.is_empty() {
+        named_as_required(&kind, &entries).map_err(refused)?;
+    }
+    Ok((name, kind, entries))
 }
 
-/// Service, type and id of a consumer.
-pub(super) fn consumer(body: &Body) -> Result<[String; 3], Refusal> {
-    let fields = object(body, "Secret Consumer", CONSUMER)?;
-    Ok(["service", "resource_type", "resource_id"]
-        .map(|key| fields.get(key).and_then(Value::as_str).unwrap_or_default().to_owned()))
+fn has_twins<T: PartialEq>(items: impl Iterator<Item = T>) -> bool {
+    let mut seen = Vec::new();
+    for item in items {
+        if seen.contains(&item) {
+            return true;
+        }
+        seen.push(item);
+    }
+    false
 }
 
-/// A time as Barbican takes it: ISO 8601, in UTC unless it says otherwise.
-pub(super) fn instant(text: &str) -> Option<OffsetDateTime> {
-    let text = text.trim().replacen(' ', "T", 1);
-    let zoned = OffsetDateTime::parse(&text, &Iso8601::PARSING);
-    let local =
-        || PrimitiveDateTime::parse(&text, &Iso8601::PARSING).map(PrimitiveDateTime::assume_utc);
-    let day = || {
-        Date::parse(&text, &Iso8601::PARSING).map(|day| day.with_time(Time::MIDNIGHT).assume_utc())
+/// What a container of this type has to hold, and may hold.
+fn named_as_required(kind: &str, entries: &[Entry]) -> Result<(), &'static str> {
+    let (required, optional, few, many): (&[&str], &[&str], _, _) = match kind {
+        "rsa" => (
+            &["public_key", "private_key"],
+            &["private_key_passphrase"],
+            "The minimum required reference names are 'public_key' and'private_key' for RSA type",
+            "only 'private_key', 'public_key' and 'private_key_passphrase' reference names are \
+             allowed for RSA type",
+        ),
+        "certificate" => (
+            &["certificate"],
+            &["private_key", "private_key_passphrase", "intermediates"],
+            "The minimum required reference name is 'certificate' for Certificate type",
+            "only 'private_key', 'certificate' , 'private_key_passphrase',  or 'intermediates' \
+             reference names are allowed for Certificate type",
+        ),
+        _ => return Ok(()),
     };
-    zoned.or_else(|_| local()).or_else(|_| day()).ok().map(|at| at.to_offset(UtcOffset::UTC))
+    let names: Vec<&str> =
+        entries.iter().map(|entry| entry.name.as_deref().unwrap_or_default()).collect();
+    if names.iter().any(|name| !required.contains(name) && !optional.contains(name)) {
+        return Err(many);
+    }
+    if required.iter().all(|name| names.contains(name)) { Ok(()) } else { Err(few) }
 }
 
-fn invalid(schema: &'static str, reason: impl Into<String>, property: &'static str) -> Refusal {
-    Refusal::InvalidObject { schema, reason: reason.into(), property }
+/// The id at the end of a reference, which may have a slash behind it.
+fn last_segment(reference: &str) -> &str {
+    let trimmed = reference.strip_suffix('/').unwrap_or(reference);
+    trimmed.rsplit('/').next().unwrap_or_default()
 }
 
-/// The fields of an object that fits the schema.
-fn object<'a>(
-    value: &'a Value,
+pub(super) fn invalid(
     schema: &'static str,
-    kinds: &'static [(&'static str, Kind)],
-) -> Result<&'a Map<String, Value>, Refusal> {
-    let Some(fields) = value.as_object() else {
-        let reason = format!("{} is not of type 'object'", repr(value));
-        return Err(invalid(schema, reason, "None"));
-    };
-    let missing = kinds.iter().map(|(key, _)| *key).find(|key| !fields.contains_key(*key));
-    let absent = |key: &str| format!("'{key}' is a required property");
-    if let (Some(key), "Secret Consumer") = (missing, schema) {
-        return Err(invalid(schema, absent(key), "None"));
-    }
-    let mut faults: Vec<(&str, String, &'static str)> = kinds
-        .iter()
-        .filter_map(|(key, kind)| Some((*key, fault(fields.get(*key)?, kind)?, *key)))
-        .collect();
-    // The draft-3 schema of an order enters a missing property under the path `required`.
-    if let (Some(key), "Order") = (missing, schema) {
-        faults.push(("required", absent(key), key));
-    }
-    match faults.into_iter().max_by_key(|(path, _, _)| *path) {
-        Some((_, reason, property)) => Err(invalid(schema, reason, property)),
-        None => Ok(fields),
-    }
-}
-
-/// What is wrong with a value.
-fn fault(value: &Value, kind: &Kind) -> Option<String> {
-    let mistyped = |expected: &str| Some(format!("{} is not of type {expected}", repr(value)));
-    match kind {
-        Kind::Object if value.is_object() => None,
-        Kind::Object => mistyped("'object'"),
-        Kind::Text { or_null, longest, shortest } => {
-            let Some(text) = value.as_str() else {
-                return match (value.is_null(), or_null) {
-                    (true, true) => None,
-                    (_, true) => mistyped("'string', 'null'"),
-                    (_, false) => mistyped("'string'"),
-                };
-            };
-            let length = text.chars().count();
-            if length > *longest {
-                return Some(format!("{} is too long", repr(value)));
-            }
-            (length < *shortest).then(|| format!("{} should be non-empty", repr(value)))
-        }
-        Kind::Choice(known) => {
-            let Some(text) = value.as_str() else { return mistyped("'string'") };
-            let known_values = known.iter().map(|name| Value::from(*name)).collect();
-            (!known.contains(&text))
-                .then(|| format!("{} is not one of {}", repr(value), repr(&known_values)))
-        }
-        Kind::Bits => {
-            let Some(bits) = value.as_i64() else { return mistyped("'integer'") };
-            if bits < 1 {
-                return Some(format!("{bits} is less than the minimum of 1"));
-            }
-            (bits > BITS_LIMIT)
-                .then(|| format!("{bits} is greater than the maximum of {BITS_LIMIT}"))
-        }
-    }
+    reason: impl Into<String>,
+    property: &'static str,
+) -> Refusal {
+    Refusal::InvalidObject { schema, reason: reason.into(), property }
 }
 
 fn attributes(
     fields: &Map<String, Value>,
-    schema: &'static str,
+    schema: &Schema,
     now: OffsetDateTime,
 ) -> Result<Attributes, Refusal> {
     let text = |key: &str| fields.get(key).and_then(Value::as_str).map(str::to_owned);
     let expiration = match text("expiration").filter(|text| !text.is_empty()) {
         None => None,
         Some(text) => {
-            let wrong = || invalid(schema, "Invalid date for 'expiration'", "expiration");
+            let wrong = || invalid(schema.name, "Invalid date for 'expiration'", "expiration");
             let end = instant(&text).ok_or_else(wrong)?;
             if end <= now {
                 let reason = "'expiration' is before current time";
-                return Err(invalid(schema, reason, "expiration"));
+                return Err(invalid(schema.name, reason, "expiration"));
             }
             Some(end)
         }
@@ -275,7 +263,7 @@ fn attributes(
         name: text("name"),
         secret_type: text("secret_type").unwrap_or_else(|| "opaque".to_owned()),
         algorithm: text("algorithm"),
-        bit_length: fields.get("bit_length").and_then(Value::as_i64),
+        bit_length: fields.get("bit_length").and_then(integer),
         mode: text("mode"),
         expiration,
     })
