@@ -110,6 +110,16 @@ impl Identity {
         identity
     }
 
+    /// Adds roles that are not there yet.
+    pub(crate) fn add_roles(&mut self, seed: u64, names: &[&str]) {
+        for name in names {
+            if !self.roles.iter().any(|role| role.name == *name) {
+                let id = named(seed, "role", name).simple().to_string();
+                self.roles.push(Named { id, name: (*name).to_owned() });
+            }
+        }
+    }
+
     pub(crate) fn project(&self, id: &str) -> Option<&Named> {
         self.projects.iter().find(|project| project.id == id)
     }
@@ -144,7 +154,7 @@ impl Identity {
         true
     }
 
-    /// The roles of a user in a scope, implied ones included, in the order of [`ROLES`].
+    /// The roles of a user in a scope, implied ones included, in the order in which the roles came.
     pub(crate) fn roles_of(&self, user_id: &str, scope: &Scope) -> Vec<&Named> {
         let mut names: Vec<&str> = self
             .assignments

@@ -114,7 +114,8 @@ impl Simulator {
     /// [`StateFileError`] when there is a state file that cannot be read.
     pub fn new(config: Config) -> Result<Self, StateFileError> {
         let kept = config.state_file.as_deref().map(state::load).transpose()?.flatten();
-        let state = kept.unwrap_or_else(|| State::seeded(config.seed));
+        let mut state = kept.unwrap_or_else(|| State::seeded(config.seed));
+        state.identity.add_roles(config.seed, config.barbican_policy.roles());
         Ok(Self(Arc::new(Cloud {
             urls: RwLock::new(config.urls.clone()),
             state: Mutex::new(state),

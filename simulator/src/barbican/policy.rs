@@ -16,8 +16,19 @@ pub enum BarbicanPolicy {
     /// Roles `member` and `admin` (`[oslo_policy] enforce_new_defaults = true`, as released).
     #[default]
     New,
-    /// Roles `creator`, `observer`, `audit` and `admin` (`enforce_new_defaults = false`).
+    /// Roles `creator`, `observer`, `audit`, `key-manager:service-admin` and `admin`
+    /// (`enforce_new_defaults = false`). The cloud has them, and nobody has the three in the middle.
     Legacy,
+}
+
+impl BarbicanPolicy {
+    /// The roles that the rules speak of and that no cloud has unless somebody makes them.
+    pub(crate) fn roles(self) -> &'static [&'static str] {
+        match self {
+            Self::New => &[],
+            Self::Legacy => &["observer", "audit", "key-manager:service-admin"],
+        }
+    }
 }
 
 /// What has to be true of a caller.

@@ -5,7 +5,7 @@ use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use simulator::faults::Broken;
-use simulator::{Clock, Config, Service, Simulator};
+use simulator::{BarbicanPolicy, Clock, Config, Service, Simulator};
 use time::macros::datetime;
 use tower::ServiceExt as _;
 
@@ -86,8 +86,16 @@ impl Ask<'_> {
 impl Cloud {
     /// A cloud whose clock stands still at 2026-11-24T03:55:05.
     pub(crate) fn new() -> Self {
-        let mut config = Config::new(PASSWORD);
-        config.clock = Clock::frozen(datetime!(2026-11-24 03:55:05 UTC));
+        Self::under(BarbicanPolicy::New)
+    }
+
+    /// The same cloud under one of Barbican's policies.
+    pub(crate) fn under(barbican_policy: BarbicanPolicy) -> Self {
+        let config = Config {
+            clock: Clock::frozen(datetime!(2026-11-24 03:55:05 UTC)),
+            barbican_policy,
+            ..Config::new(PASSWORD)
+        };
         Self { simulator: Simulator::new(config).unwrap() }
     }
 

@@ -1,5 +1,5 @@
 //! The simulator as its clients see it. What the tables expect was recorded from Keystone 30 and
-//! Barbican 23 with the new default policy.
+//! Barbican 23, the latter with either of its default policies.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,6 +7,7 @@ mod cloud;
 
 mod barbican_consumers;
 mod barbican_orders;
+mod barbican_policy;
 mod barbican_secrets;
 mod discovery;
 mod faults;
