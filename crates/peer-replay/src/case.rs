@@ -220,3 +220,65 @@ impl Script {
         both.map(|(name, value)| (name.to_lowercase(), value.as_str())).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(scripts: Value, expected: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("some.json");
+        let text = json!({"about": "", "scripts": scripts}).to_string();
+        std::fs::write(&path, text).expect("a file");
+        let found = CaseFile::read_all(folder.path()).map(|files| files[0].requests().to_string());
+        let found = found.unwrap_or_else(|error| error.to_string());
+        assert!(found.ends_with(expected), "{found}");
+    }
+
+    #[test]
+    fn a_file_is_checked_when_it_is_read() {
+        let step = json!({"name": "a"});
+        let whole = json!({"name": "a", "service": "keystone", "request": "GET /"});
+        let short = json!({"name": "b", "service": "barbican"});
+        for (scripts, expected) in [
+            (json!([{"name": "s", "steps": [whole]}]), "1"),
+            (
+                json!([{"name": "s", "service": "keystone", "request": "GET /", "steps": [step]}]),
+                "1",
+            ),
+            (json!([{"name": "s", "steps": []}, {"name": "s", "steps": []}]), "called \"s\""),
+            (json!([{"name": "s", "steps": [whole, whole]}]), "some: two are called \"a\""),
+            (json!([{"name": "s", "service": "keystone", "steps": [step]}]), "names no request"),
+            (json!([{"name": "s", "request": "GET /", "steps": [step]}]), "a: names no service"),
+            (json!([{"name": "s", "request": "GET", "steps": [whole, short]}]), "no request"),
+            (json!([{"name": "s", "wh0": "x", "steps": []}]), "column 51"),
+        ] {
+            check(scripts, expected);
+        }
+    }
+
+    #[test]
+    fn a_step_goes_before_its_script() {
+        let script: Script = serde_json::from_value(json!({
+            "name": "s", "service": "keystone", "who": "x", "request": "GET /",
+            "headers": {"A": "1", "B": "1"},
+            "steps": [
+                {"name": "a"},
+                {"name": "b", "who": "nobody", "service": "barbican", "request": "PUT /a b",
+                 "headers": {"a": "2"}},
+            ],
+        }))
+        .expect("a script");
+        let of = |step: &Step| {
+            let headers = script.headers_of(step).into_values().collect::<String>();
+            let request = script.request_of(step).map(|(method, path)| format!("{method} {path}"));
+            (script.service_of(step), script.who_of(step).map(ToOwned::to_owned), request, headers)
+        };
+        let (keystone, barbican) = (Some(Service::Keystone), Some(Service::Barbican));
+        let [plain, own] = [&script.steps[0], &script.steps[1]].map(of);
+        assert_eq!(plain, (keystone, Some("x".into()), Some("GET /".into()), "11".into()));
+        assert_eq!(own, (barbican, None, Some("PUT /a b".into()), "21".into()));
+    }
+}
