@@ -2,7 +2,8 @@
 //! orders for keys and pairs of keys; quotas; transport keys.
 //!
 //! Source: barbican 23, `api/controllers/`, `common/validators.py`, `common/policies/`. Not
-//! simulated: several secret stores at once, and secrets wrapped by a transport key.
+//! simulated: several secret stores at once, secrets wrapped by a transport key, and ordered pairs
+//! that are locked by a passphrase.
 
 mod acls;
 mod asked;
@@ -20,6 +21,7 @@ mod metadata;
 mod microversion;
 mod orders;
 mod page;
+mod pairs;
 mod policy;
 mod quotas;
 mod routes;
@@ -39,7 +41,7 @@ use crate::{Simulator, StateFileError};
 use microversion::Microversion;
 
 pub(crate) use error::{failure, not_allowed};
-pub use policy::BarbicanPolicy;
+pub use policy::{BarbicanPolicy, UnknownPolicy};
 pub(crate) use routes::operation;
 
 /// Who sends a request, for which operation, and in which version of the API.

@@ -51,6 +51,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["serve", "--config", wrong], "databse"),
         (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
         (&["simulate", "--port-base", "65534"], "no room for 3 ports"),
+        (&["simulate", "--barbican-policy", "odd"], "say one of: new, legacy"),
         (&["recover"], "--database"),
         (&["serve", "--database", &empty], "not Cinder's database"),
         (&[&on[..], &["--database-connections", "0"]].concat(), "say 1 or more"),
