@@ -19,7 +19,7 @@ pub enum BarbicanPolicy {
     #[default]
     New,
     /// Roles `creator`, `observer`, `audit`, `key-manager:service-admin` and `admin`
-    /// (`enforce_new_defaults = false`). The cloud has them, and nobody has the three in the middle.
+    /// (`enforce_new_defaults = false`). Nobody has the three in the middle.
     Legacy,
 }
 

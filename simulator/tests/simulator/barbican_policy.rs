@@ -2,8 +2,9 @@
 //!
 //! `barbican_policy.txt` was recorded from two real services. Its columns: the policy; the access
 //! list of what is asked about (the project's, private, or private and shared with the caller; `-`
-//! where there is none); the method; who is let in with a role on the project that owns it, and with
-//! the same role on another one; the path. A letter stands for a role, in the order of [`ROLES`].
+//! where there is none); the method; who is let in with a role on the project that owns it, and
+//! with the same role on another one; the path. A letter stands for a role, in the order of
+//! [`ROLES`].
 
 use serde_json::json;
 use simulator::BarbicanPolicy;
