@@ -38,7 +38,7 @@ async fn a_take_over_gives_the_quota_back_and_owes_the_shells() {
     let (fixture, _late) = taken_over().await;
     let reserved = "SELECT sum(reserved) FROM quota_usages";
     assert_eq!(fixture.value(reserved).await, "0");
-    let held = "SELECT count(*) FROM reservations WHERE deleted = 0";
+    let held = "SELECT count(*) FROM reservations WHERE deleted = FALSE";
     assert_eq!(fixture.value(held).await, "0");
     let debts = "SELECT id, project_id FROM volume_transfer_debts ORDER BY id";
     assert_eq!(
