@@ -28,10 +28,11 @@ mod routes;
 mod schema;
 mod secrets;
 mod validate;
+mod webob;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 
 use crate::authtoken::{self, Bearer};
@@ -77,24 +78,21 @@ async fn pipeline(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let is_v1 = is_v1(request.uri().path());
-    if !is_v1 && request.uri().path() != "/" {
-        return next.run(request).await;
-    }
-    let bearer = authtoken::authenticate(&simulator, request.headers());
-    if is_v1 && bearer.is_none() {
-        return authtoken::unauthorized(&simulator);
-    }
+    let (method, is_v1) = (request.method().clone(), is_v1(request.uri().path()));
+    let bearer = match authtoken::authenticate(&simulator, request.headers()) {
+        None if is_v1 => return authtoken::unauthorized(&simulator),
+        bearer => bearer.filter(|_| is_v1),
+    };
     let microversion = match Microversion::of(request.headers()) {
         Ok(microversion) => microversion,
-        Err(refusal) => return refusal.into_response(),
+        Err(notice) => return notice.to(&method, request.headers()),
     };
-    if let Some(bearer) = bearer.filter(|_| is_v1) {
+    if let Some(bearer) = bearer {
         let Some(project) = bearer.project.clone() else {
-            return discovery::unscoped(&simulator);
+            return discovery::unscoped(&simulator, &method, request.headers());
         };
         let template = request.extensions().get::<MatchedPath>();
-        let operation = operation(request.method(), template.map_or("", MatchedPath::as_str));
+        let operation = operation(&method, template.map_or("", MatchedPath::as_str));
         let policy = simulator.config().barbican_policy;
         let caller = Caller { bearer, project, microversion, policy, operation };
         request.extensions_mut().insert(caller);

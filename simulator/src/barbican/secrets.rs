@@ -123,7 +123,7 @@ fn remove(
         caller.check(&policy::SECRET_DELETE, secret)?;
         // Up to 1.1 a secret is deleted whoever consumes it, and `force` is not looked at.
         if caller.microversion.is_at_least(2) {
-            let force = match query.get("force") {
+            let force = match query.all("force").first() {
                 Some(text) => strict_bool(text).ok_or(Refusal::BadQuery)?,
                 None => false,
             };
