@@ -119,6 +119,24 @@ impl Raw {
         }
     }
 
+    /// Whoever is still connected to it holds it no longer.
+    async fn drop_database(&self, name: &str) {
+        match self {
+            Self::Sqlite(_) => {}
+            Self::Postgres(_) => self.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await,
+            Self::MySql(pool) => {
+                let connected = "SELECT id FROM information_schema.processlist WHERE db = ?";
+                let ids = sqlx::query_scalar::<_, i64>(connected).bind(name).fetch_all(pool).await;
+                for id in ids.expect(connected) {
+                    // One that has gone meanwhile is not there to be ended.
+                    let _gone =
+                        sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(pool).await;
+                }
+                self.execute(&format!("DROP DATABASE {name}")).await;
+            }
+        }
+    }
+
     async fn execute(&self, statement: &str) {
         each!(self, pool => {
             sqlx::raw_sql(AssertSqlSafe(statement)).execute(pool).await.expect(statement);
@@ -129,14 +147,12 @@ impl Raw {
 impl Drop for Place {
     fn drop(&mut self) {
         let Self::Server { url, name } = self else { return };
-        let forced = if url.starts_with("postgresql") { " WITH (FORCE)" } else { "" };
-        let statement = format!("DROP DATABASE {name}{forced}");
-        let url = url.clone();
+        let (url, dropped) = (url.clone(), name.clone());
         // Not in the runtime of the test, which is about to end.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("runtime").block_on(async {
-                Raw::open(&url).await.execute(&statement).await;
+                Raw::open(&url).await.drop_database(&dropped).await;
             });
         });
         if dropping.join().is_err() && !std::thread::panicking() {

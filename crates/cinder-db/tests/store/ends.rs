@@ -202,7 +202,7 @@ async fn rows_that_were_changed_since_the_claim_are_a_conflict_and_nothing_chang
         "UPDATE snapshots SET status = 'deleting' WHERE id = 's1'",
         "UPDATE snapshots SET deleted = TRUE WHERE id = 's1'",
         "INSERT INTO snapshots (id, volume_id, volume_type_id, status, deleted, encryption_key_id)
-         VALUES ('s3', 'v', 't', 'available', 0, 'k+')",
+         VALUES ('s3', 'v', 't', 'available', FALSE, 'k+')",
         "UPDATE volumes SET status = 'available'",
         "UPDATE volumes SET project_id = 'z'",
         "UPDATE volumes SET deleted = TRUE",
