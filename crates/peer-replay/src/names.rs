@@ -41,6 +41,7 @@ const SETS: &[(&str, &str)] = &[
     ("methods", ""),
     ("projects", "name"),
     ("roles", "name"),
+    ("secret_refs", "name"),
     ("users", "name"),
 ];
 
