@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 use peer_replay::{CaseFile, Endpoints, Known, Recording, Session, Verdict};
+use serde_json::json;
 
 use crate::workspace::Workspace;
 use services::Sides;
@@ -130,13 +131,16 @@ fn stale(directory: &Path, files: &[CaseFile], real: &[Recording]) -> Result<Vec
     Ok(found)
 }
 
-/// Prints agreement and differences; an error when there is a problem.
+/// Prints agreement, the differences that are known, and what is wrong: each difference is in one
+/// of both. An error when something is wrong.
 fn report(verdict: &Verdict, known: &[Known], json: Option<&Path>) -> Result<()> {
     for difference in &verdict.differences {
-        println!("{difference}");
         if let Some(reason) = known.iter().find_map(|known| known.reason_for(difference)) {
-            println!("    because {reason}");
+            println!("known: {difference}\n    because {reason}");
         }
+    }
+    for problem in &verdict.problems {
+        println!("{problem}");
     }
     println!();
     for file in &verdict.files {
@@ -145,14 +149,75 @@ fn report(verdict: &Verdict, known: &[Known], json: Option<&Path>) -> Result<()>
     println!("{}", verdict.total());
     println!("{} of these requests the service sends itself", verdict.of_the_service());
     if let Some(path) = json {
-        let text = serde_json::to_string_pretty(verdict)? + "\n";
+        let found = json!({
+            "all": verdict.total(),
+            "of_the_service": verdict.of_the_service(),
+            "files": verdict.files,
+            "differences": verdict.differences,
+            "problems": verdict.problems,
+        });
+        let text = serde_json::to_string_pretty(&found)? + "\n";
         std::fs::write(path, text).with_context(|| path.display().to_string())?;
-    }
-    for problem in &verdict.problems {
-        println!("{problem}");
     }
     match verdict.problems.len() {
         0 => Ok(()),
         count => bail!("{count} problems"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_chosen_by_name_and_a_name_that_is_none_is_told() {
+        let workspace = Workspace::locate().unwrap();
+        let check = |only: &[&str], expected: Result<&[&str], &str>| {
+            let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
+            let files = CaseFile::read_all(&workspace.root.join(CASES)).unwrap();
+            let names = chosen(files, &only)
+                .map(|files| files.into_iter().map(|file| file.name).collect::<Vec<_>>())
+                .map_err(|error| error.to_string());
+            let expected = expected
+                .map(|names| names.iter().map(|name| (*name).to_owned()).collect())
+                .map_err(ToOwned::to_owned);
+            assert_eq!(names, expected);
+        };
+        check(&["keystone-tokens", "barbican-lists"], Ok(&["barbican-lists", "keystone-tokens"]));
+        check(&["nothing"], Err("conformance/peers/cases has no nothing.json"));
+    }
+
+    #[test]
+    fn a_side_that_is_up_is_named_with_or_without_a_version() {
+        let mut options = Options {
+            keystone: Some("http://127.0.0.1:5000/v3/".to_owned()),
+            barbican: Some("http://127.0.0.1:9311".to_owned()),
+            ..Options::default()
+        };
+        assert!(options.real().is_none());
+        options.password = Some("open sesame".to_owned());
+        let real = options.real().unwrap();
+        assert_eq!(real.keystone, "http://127.0.0.1:5000");
+        assert_eq!(real.barbican, "http://127.0.0.1:9311");
+    }
+
+    #[test]
+    fn a_recording_that_is_not_what_is_replied_is_told() {
+        let directory = std::env::temp_dir().join(format!("recorded-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let workspace = Workspace::locate().unwrap();
+        let only = ["keystone-discovery".to_owned()];
+        let files = chosen(CaseFile::read_all(&workspace.root.join(CASES)).unwrap(), &only);
+        let files = files.unwrap();
+        let path = workspace.root.join(RECORDED).join("keystone-discovery.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        std::fs::write(directory.join("keystone-discovery.json"), &text).unwrap();
+        let live = |text: &str| vec![serde_json::from_str::<Recording>(text).unwrap()];
+        assert_eq!(stale(&directory, &files, &live(&text)).unwrap(), Vec::<String>::new());
+        let changed = text.replacen("300", "200", 1);
+        let told = "not as recorded: keystone-discovery / version documents / the list: status: \
+                    real 200, recorded 300";
+        assert_eq!(stale(&directory, &files, &live(&changed)).unwrap(), [told]);
+        std::fs::remove_dir_all(directory).unwrap();
     }
 }
