@@ -131,6 +131,19 @@ impl Cloud {
         self.token(user, project).await
     }
 
+    /// Barbican's reply to a request with that body, or with none where it is null.
+    pub(crate) async fn tell(&self, token: &str, method: &str, path: &str, body: Value) -> Reply {
+        let ask = self.barbican(method, path).with("x-auth-token", token);
+        if body.is_null() { ask.empty().await } else { ask.json(body).await }
+    }
+
+    /// Makes something below a collection and returns its path.
+    pub(crate) async fn make(&self, token: &str, collection: &str, body: Value) -> String {
+        let reply = self.tell(token, "POST", collection, body).await;
+        assert!(reply.status.is_success(), "{collection}: {}", reply.text());
+        path_of(reply.header("location").unwrap())
+    }
+
     /// Stores a secret and returns its path.
     pub(crate) async fn store(&self, token: &str, body: Value) -> String {
         let reply =

@@ -5,9 +5,13 @@
 
 mod cloud;
 
+mod barbican_acls;
 mod barbican_consumers;
+mod barbican_containers;
+mod barbican_metadata;
 mod barbican_orders;
 mod barbican_policy;
+mod barbican_quotas;
 mod barbican_secrets;
 mod discovery;
 mod faults;
