@@ -9,15 +9,25 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::Simulator;
-use crate::identity::{Named, Scope, TokenFault};
+use crate::identity::{Party, Standing, TokenFault};
 use crate::state::State;
 
 /// Whoever holds a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer {
-    pub(crate) user: Named,
-    pub(crate) project: Option<Named>,
+    pub(crate) user: Party,
+    pub(crate) project: Option<Party>,
     pub(crate) roles: Vec<String>,
+}
+
+impl From<&Standing<'_>> for Bearer {
+    fn from(standing: &Standing<'_>) -> Self {
+        Self {
+            user: standing.user.into(),
+            project: standing.project.map(Party::from),
+            roles: standing.roles.iter().map(|role| role.name().to_owned()).collect(),
+        }
+    }
 }
 
 impl Bearer {
@@ -28,17 +38,7 @@ impl Bearer {
         now: time::OffsetDateTime,
         allow_expired: bool,
     ) -> Result<Self, TokenFault> {
-        let token = state.identity.token(text, now, allow_expired)?;
-        let user = state.identity.user(&token.user_id).cloned().ok_or(TokenFault::Invalid)?;
-        let project = match &token.scope {
-            Scope::Unscoped | Scope::System => None,
-            Scope::Project(id) => state.identity.project(id).cloned(),
-        };
-        let roles = state.identity.roles_of(&token.user_id, &token.scope);
-        if roles.is_empty() && token.scope != Scope::Unscoped {
-            return Err(TokenFault::Invalid);
-        }
-        Ok(Self { user, project, roles: roles.into_iter().map(|role| role.name.clone()).collect() })
+        state.identity.standing(text, now, allow_expired).map(|standing| Self::from(&standing))
     }
 
     pub(crate) fn has_role(&self, role: &str) -> bool {

@@ -36,7 +36,7 @@ use axum::response::Response;
 use axum::routing::get;
 
 use crate::authtoken::{self, Bearer};
-use crate::identity::Named;
+use crate::identity::Party;
 use crate::routes::Routes;
 use crate::{Simulator, StateFileError};
 use microversion::Microversion;
@@ -49,7 +49,7 @@ pub(crate) use routes::operation;
 #[derive(Clone, Debug)]
 struct Caller {
     bearer: Bearer,
-    project: Named,
+    project: Party,
     microversion: Microversion,
     policy: BarbicanPolicy,
     /// As it is called in Barbican's error texts.

@@ -1,79 +1,113 @@
-//! Keystone's API, as far as clients of Cinder and Barbican need it.
+//! Keystone's API: tokens, who and what there is, who may do what where, and the catalogue.
 //!
-//! Source: keystone 30, `api/auth.py`, `api/discovery.py`, `auth/core.py` and
-//! `common/policies/token.py`.
+//! Source: keystone 30, `api/*.py`, its managers (`*/core.py`) and `common/policies/*.py`. What is
+//! not here: federation, OAuth, EC2 and other credentials, limits, policies, domain configuration,
+//! endpoint filters and inherited roles.
 
+mod application_credentials;
 mod auth;
+mod call;
 mod catalog;
-mod directory;
+mod collection;
+mod domains;
 mod error;
+mod expiry;
+mod grants;
+mod groups;
+mod policy;
+mod project_tags;
+mod projects;
+mod registry;
+mod role_assignments;
+mod roles;
 mod schema;
+mod scopes;
 mod tokens;
+mod trusts;
+mod users;
 
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
-use http::header::{LOCATION, VARY, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use axum::routing::{MethodRouter, get};
+use http::header::{LOCATION, VARY};
+use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Simulator;
-use crate::authtoken::{self, Bearer, header};
 use crate::routes::Routes;
-use error::Refusal;
+use collection::{collection, member};
 
 pub(crate) use auth::wanted;
 
 pub(crate) fn routes() -> Routes {
-    let tokens = post(tokens::issue)
-        .get(tokens::validate)
-        .delete(tokens::revoke)
-        .fallback(method_not_allowed);
-    Routes::new()
+    let routes = Routes::new()
         .at("/", get(versions))
         .at("/v3", get(version))
-        .at("/v3/auth/tokens", tokens)
-        .at("/v3/auth/catalog", get(catalog::show))
-        .at("/v3/auth/projects", get(directory::own_projects))
-        .at("/v3/projects", get(directory::projects))
-        .at("/v3/projects/{id}", get(directory::project))
-        .at("/v3/users", get(directory::users))
-        .at("/v3/users/{id}", get(directory::user))
-        .at("/v3/users/{id}/projects", get(directory::projects_of_user))
-        .map(|router| {
-            let router = router.method_not_allowed_fallback(wrong_method);
-            router.fallback(not_found).layer(from_fn(vary))
-        })
+        .at("/v3/auth/tokens", resource(tokens::methods()))
+        .at("/v3/auth/catalog", resource(call::show(catalog::show)))
+        .at("/v3/auth/projects", resource(call::show(scopes::projects)))
+        .at("/v3/auth/domains", resource(call::show(scopes::domains)))
+        .at("/v3/auth/system", resource(call::show(scopes::system)))
+        .at("/v3/role_assignments", resource(role_assignments::all()))
+        .at("/v3/role_inferences", resource(roles::inferences()))
+        .at("/v3/roles/{id}/implies", resource(roles::implied()))
+        .at("/v3/roles/{id}/implies/{implied_id}", resource(roles::implication()))
+        .at("/v3/projects/{id}/tags", resource(project_tags::all()))
+        .at("/v3/projects/{id}/tags/{tag}", resource(project_tags::one()))
+        .at("/v3/groups/{id}/users", resource(groups::users()))
+        .at("/v3/groups/{id}/users/{user_id}", resource(groups::membership()))
+        .at("/v3/OS-TRUST/trusts", resource(trusts::all()))
+        .at("/v3/OS-TRUST/trusts/{id}", resource(trusts::one()))
+        .at("/v3/OS-TRUST/trusts/{id}/roles", resource(trusts::roles()))
+        .at("/v3/OS-TRUST/trusts/{id}/roles/{role_id}", resource(trusts::role()))
+        .merge(of_users())
+        .merge(collections());
+    grants::routes(routes, resource).map(|router| {
+        let router = router.method_not_allowed_fallback(wrong_method);
+        router.fallback(not_found).layer(from_fn(vary))
+    })
 }
 
-/// A refusal, with the challenge that a 401 carries.
-struct Denied(Refusal, String);
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        let unauthorized = self.0 == Refusal::Unauthorized;
-        let mut response = self.0.into_response();
-        if unauthorized && let Ok(challenge) = HeaderValue::from_str(&self.1) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        response
-    }
+fn of_users() -> Routes {
+    use application_credentials as credentials;
+    Routes::new()
+        .at("/v3/users/{id}/password", resource(users::password()))
+        .at("/v3/users/{id}/projects", resource(users::projects()))
+        .at("/v3/users/{id}/groups", resource(users::groups()))
+        .at("/v3/users/{id}/application_credentials", resource(credentials::all()))
+        .at("/v3/users/{id}/application_credentials/{credential_id}", resource(credentials::one()))
+        .at("/v3/users/{id}/access_rules", resource(credentials::rules()))
+        .at("/v3/users/{id}/access_rules/{rule_id}", resource(credentials::rule()))
 }
 
-impl Denied {
-    fn by(simulator: &Simulator) -> impl Fn(Refusal) -> Self {
-        let challenge = authtoken::challenge(simulator);
-        move |refusal| Self(refusal, challenge.clone())
-    }
+fn collections() -> Routes {
+    Routes::new()
+        .at("/v3/domains", resource(collection::<domains::Domains>()))
+        .at("/v3/domains/{id}", resource(member::<domains::Domains>()))
+        .at("/v3/projects", resource(collection::<projects::Projects>()))
+        .at("/v3/projects/{id}", resource(member::<projects::Projects>()))
+        .at("/v3/users", resource(collection::<users::Users>()))
+        .at("/v3/users/{id}", resource(member::<users::Users>()))
+        .at("/v3/groups", resource(collection::<groups::Groups>()))
+        .at("/v3/groups/{id}", resource(member::<groups::Groups>()))
+        .at("/v3/roles", resource(collection::<roles::Roles>()))
+        .at("/v3/roles/{id}", resource(member::<roles::Roles>()))
+        .at("/v3/regions", resource(collection::<registry::Regions>()))
+        .at(
+            "/v3/regions/{id}",
+            resource(member::<registry::Regions>().merge(registry::region_at())),
+        )
+        .at("/v3/services", resource(collection::<registry::Services>()))
+        .at("/v3/services/{id}", resource(member::<registry::Services>()))
+        .at("/v3/endpoints", resource(collection::<registry::Endpoints>()))
+        .at("/v3/endpoints/{id}", resource(member::<registry::Endpoints>()))
 }
 
-/// The holder of the token in `X-Auth-Token`.
-fn caller(simulator: &Simulator, headers: &HeaderMap) -> Result<Bearer, Refusal> {
-    let now = simulator.clock().now();
-    let text = header(headers, "x-auth-token").ok_or(Refusal::Unauthorized)?;
-    simulator.read(|state| Bearer::of(state, text, now, false)).map_err(|_| Refusal::Unauthorized)
+/// Completes the methods of a resource: others are refused in its own way.
+fn resource(methods: MethodRouter<Simulator>) -> MethodRouter<Simulator> {
+    methods.fallback(method_not_allowed)
 }
 
 async fn vary(request: Request, next: Next) -> Response {
