@@ -19,8 +19,22 @@ pub struct CaseFile {
     pub name: String,
     /// What the file covers, for its reader.
     pub about: String,
+    /// The policy of the Barbican that it is for.
+    #[serde(default)]
+    pub policy: Policy,
     /// The scripts, in the order in which they are sent.
     pub scripts: Vec<Script>,
+}
+
+/// Which of its two default policies Barbican enforces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// The one that it enforces out of the box.
+    #[default]
+    New,
+    /// The one of the roles creator, observer and audit.
+    Legacy,
 }
 
 /// A sequence of requests that stand on each other; scripts of one file do not.
@@ -195,6 +209,16 @@ impl CaseFile {
             }
         }
         Ok(())
+    }
+}
+
+impl Policy {
+    /// The name that cases and commands have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Legacy => "legacy",
+        }
     }
 }
 

@@ -6,14 +6,16 @@
 
 mod services;
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use peer_replay::{CaseFile, Endpoints, Known, Recording, Session, Verdict};
+use peer_replay::{CaseFile, Endpoints, Known, Policy, Recording, Session, Verdict};
 use serde_json::json;
 
 use crate::workspace::Workspace;
-use services::Sides;
+use services::{Side, Sides};
 
 const CASES: &str = "conformance/peers/cases";
 const RECORDED: &str = "conformance/peers/recorded";
@@ -28,7 +30,8 @@ pub(crate) struct Options {
     /// This file of cases alone; may be given several times
     #[arg(long, value_name = "FILE")]
     only: Vec<String>,
-    /// A real Keystone that is up, in the place of one that is started
+    /// A real Keystone that is up, in the place of one that is started; the files of cases have to
+    /// be for the policy that its Barbican enforces
     #[arg(long, value_name = "URL", requires = "barbican", requires = "password")]
     keystone: Option<String>,
     /// Its Barbican
@@ -43,14 +46,15 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// The real side, if it need not be started.
-    fn real(&self) -> Option<Endpoints> {
+    /// The real side, if it need not be started; its policy is whatever it is.
+    fn real(&self) -> Option<Side> {
         let bare = |url: &str| url.trim_end_matches('/').trim_end_matches("/v3").to_owned();
-        Some(Endpoints {
+        let endpoints = Endpoints {
             keystone: bare(self.keystone.as_ref()?),
             barbican: bare(self.barbican.as_ref()?),
             password: self.password.clone()?,
-        })
+        };
+        Some(Side::from([(Policy::New, endpoints.clone()), (Policy::Legacy, endpoints)]))
     }
 }
 
@@ -60,14 +64,15 @@ impl Options {
 /// When a side does not start or cannot be asked, or the agreement is not enough.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let files = chosen(CaseFile::read_all(&workspace.root.join(CASES))?, &options.only)?;
-    let sides = Sides::start(workspace, options.real(), !options.record)?;
+    let policies = files.iter().map(|file| file.policy).collect();
+    let sides = Sides::start(workspace, options.real(), &policies, !options.record)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let real = runtime.block_on(replay(&files, sides.real.clone())).context("the real side")?;
+    let real = runtime.block_on(replay(&files, &sides.real)).context("the real side")?;
     if options.record {
         return record(&workspace.root.join(RECORDED), &files, &real);
     }
-    let simulated = sides.simulated.clone().context("the simulated side was not started")?;
-    let simulated = runtime.block_on(replay(&files, simulated)).context("the simulated side")?;
+    let simulated = replay(&files, &sides.simulated);
+    let simulated = runtime.block_on(simulated).context("the simulated side")?;
     drop(sides);
     let known = Known::read_all(&workspace.read(KNOWN)?).context(KNOWN)?;
     let mut verdict = Verdict::default();
@@ -90,10 +95,18 @@ fn chosen(files: Vec<CaseFile>, only: &[String]) -> Result<Vec<CaseFile>> {
 }
 
 /// What one side answers to every file.
-async fn replay(files: &[CaseFile], side: Endpoints) -> Result<Vec<Recording>> {
-    let mut session = Session::open(side).await?;
+async fn replay(files: &[CaseFile], side: &Side) -> Result<Vec<Recording>> {
+    let mut sessions = BTreeMap::new();
     let mut recordings = Vec::new();
     for file in files {
+        let session = match sessions.entry(file.policy) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => {
+                let endpoints = side.get(&file.policy).cloned();
+                let endpoints = endpoints.with_context(|| format!("{:?}: not up", file.policy))?;
+                place.insert(Session::open(endpoints).await?)
+            }
+        };
         let recording = session.replay(file).await.with_context(|| file.name.clone())?;
         recordings.push(recording);
     }
@@ -196,9 +209,10 @@ mod tests {
         };
         assert!(options.real().is_none());
         options.password = Some("open sesame".to_owned());
-        let real = options.real().unwrap();
-        assert_eq!(real.keystone, "http://127.0.0.1:5000");
-        assert_eq!(real.barbican, "http://127.0.0.1:9311");
+        for endpoints in options.real().unwrap().values() {
+            assert_eq!(endpoints.keystone, "http://127.0.0.1:5000");
+            assert_eq!(endpoints.barbican, "http://127.0.0.1:9311");
+        }
     }
 
     #[test]
