@@ -73,7 +73,7 @@ known-bad protocol was rejected; with 1 otherwise.")]
   volume-transfer serve --dev --clouds clouds.yaml
       then: openstack --os-cloud donor --os-volume-api-version 3.70 volume list
   volume-transfer serve --dev --ephemeral --ready-file ready.json --state-dir state
-  VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database sqlite:///var/lib/cinder.sqlite \\
+  VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database postgresql://cinder@db/cinder \\
       --auth-url http://127.0.0.1:5000/v3 --username cinder --project-name service
 
 The settings can also stand in a file, with underscores: auth_url = \"…\" (--config serve.toml).

@@ -44,7 +44,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
     let on = ["serve", "--create-tables", "--database", &database];
     let cases: &[(&[&str], &str)] = &[
-        (&["serve"], "--database sqlite://"),
+        (&["serve"], "--database mysql+pymysql://"),
         (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
         (&on, "--auth-url"),
         (&["serve", "--config", "/nonexistent.toml"], "/nonexistent.toml cannot be read"),

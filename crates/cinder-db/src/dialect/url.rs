@@ -141,6 +141,8 @@ impl Parts {
             address.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
         for (name, value) in address.chain(self.options) {
             options = match name.as_str() {
+                // As libpq: a path is the directory of a socket.
+                "host" if value.starts_with('/') => options.socket(value),
                 "host" => options.host(&value),
                 "user" => options.username(&value),
                 "password" => options.password(&value),
@@ -261,5 +263,141 @@ fn boolean(text: &str, option: &'static str) -> Result<bool, ConnectError> {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
         _neither => Err(ConnectError::Url(option)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(url: &str) -> ConnectError {
+        match Options::read(url) {
+            Ok(_options) => panic!("accepted: {url}"),
+            Err(error) => error,
+        }
+    }
+
+    fn postgres(url: &str) -> PgConnectOptions {
+        match Options::read(url) {
+            Ok(Options::Postgres(options)) => options,
+            Ok(_other) => panic!("another database: {url}"),
+            Err(error) => panic!("{url}: {error}"),
+        }
+    }
+
+    fn mysql(url: &str) -> MySqlConnectOptions {
+        match Options::read(url) {
+            Ok(Options::MySql(options)) => options,
+            Ok(_other) => panic!("another database: {url}"),
+            Err(error) => panic!("{url}: {error}"),
+        }
+    }
+
+    fn sqlite(url: &str) -> String {
+        match Options::read(url) {
+            Ok(Options::Sqlite(options)) => options.get_filename().display().to_string(),
+            Ok(_other) => panic!("another database: {url}"),
+            Err(error) => panic!("{url}: {error}"),
+        }
+    }
+
+    #[test]
+    fn a_path_of_sqlite_is_read_with_and_without_a_driver() {
+        for (url, path) in [
+            ("sqlite:///var/lib/c.sqlite", "/var/lib/c.sqlite"),
+            ("sqlite:////var/lib/c.sqlite", "//var/lib/c.sqlite"),
+            ("sqlite://c.sqlite", "c.sqlite"),
+            ("sqlite+pysqlite:///c.sqlite", "c.sqlite"),
+            ("sqlite+pysqlite:////var/lib/c.sqlite", "/var/lib/c.sqlite"),
+            ("sqlite:///with%20space?mode=ro", "/with space"),
+        ] {
+            assert_eq!(sqlite(url), path, "{url}");
+        }
+    }
+
+    #[test]
+    fn the_address_of_a_server_is_read_as_sqlalchemy_reads_it() {
+        for (rest, user, host, port, database) in [
+            ("cinder:p@db/cinder", "cinder", "db", None, Some("cinder")),
+            (
+                "cinder:p@db:6432/cinder?connect_timeout=5",
+                "cinder",
+                "db",
+                Some(6432),
+                Some("cinder"),
+            ),
+            ("c%40x:p%2Fw%3A%25@10.0.0.1/c%20d", "c@x", "10.0.0.1", None, Some("c d")),
+            ("cinder:a/b?c:d@[::1]:7/cinder", "cinder", "::1", Some(7), Some("cinder")),
+            ("cinder@db", "cinder", "db", None, None),
+        ] {
+            for scheme in ["postgresql", "postgresql+psycopg2", "postgres"] {
+                let options = postgres(&format!("{scheme}://{rest}"));
+                assert_eq!(options.get_username(), user, "{rest}");
+                assert_eq!(options.get_host(), host, "{rest}");
+                assert_eq!(options.get_port(), port.unwrap_or(5432), "{rest}");
+                assert_eq!(options.get_database(), database, "{rest}");
+            }
+            for scheme in ["mysql", "mysql+pymysql", "mariadb+pymysql"] {
+                let options = mysql(&format!("{scheme}://{rest}"));
+                assert_eq!(options.get_username(), user, "{rest}");
+                assert_eq!(options.get_host(), host, "{rest}");
+                assert_eq!(options.get_port(), port.unwrap_or(3306), "{rest}");
+                assert_eq!(options.get_database(), database, "{rest}");
+            }
+        }
+        let options = postgres("postgresql:///cinder?host=/var/run/postgresql&user=c@x");
+        assert_eq!(options.get_username(), "c@x");
+        assert_eq!(options.get_socket().unwrap().to_str(), Some("/var/run/postgresql"));
+        let options = mysql("mysql://c@/cinder?unix_socket=/run/s&charset=utf8");
+        assert_eq!(options.get_socket().unwrap().to_str(), Some("/run/s"));
+    }
+
+    #[test]
+    fn what_a_url_says_about_tls_is_done() {
+        for (options, mode) in [
+            ("", "Preferred"),
+            ("ssl_ca=/ca.pem", "VerifyIdentity"),
+            ("ssl_ca=/ca.pem&ssl_check_hostname=false", "VerifyCa"),
+            ("ssl_ca=/ca.pem&ssl_verify_cert=true&ssl_verify_identity=0", "VerifyCa"),
+            ("ssl_ca=/ca.pem&ssl_verify_cert=false", "Required"),
+            ("ssl_verify_identity=true", "VerifyIdentity"),
+            ("ssl_verify_cert=true", "VerifyCa"),
+            ("ssl_cert=/c.pem&ssl_key=/k.pem", "Required"),
+            ("ssl_mode=DISABLED", "Disabled"),
+        ] {
+            let found = mysql(&format!("mysql://db/c?{options}")).get_ssl_mode();
+            assert_eq!(format!("{found:?}"), mode, "{options}");
+        }
+        for (options, mode) in [
+            ("", "Prefer"),
+            ("sslmode=disable", "Disable"),
+            ("sslmode=require", "Require"),
+            ("sslmode=require&sslrootcert=/ca.pem", "VerifyCa"),
+            ("sslmode=verify-full&sslrootcert=/ca.pem", "VerifyFull"),
+        ] {
+            let found = postgres(&format!("postgresql://db/c?{options}")).get_ssl_mode();
+            assert_eq!(format!("{found:?}"), mode, "{options}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_by_name_and_without_the_password() {
+        for (url, words) in [
+            ("oracle+cx_oracle://c:secret@db/c", "\"oracle+cx_oracle\" is not supported"),
+            ("mysql+odd://c:secret@db/c", "\"mysql+odd\" is not supported"),
+            ("postgresql+pymysql://c:secret@db/c", "\"postgresql+pymysql\" is not supported"),
+            ("mysql:c:secret@db/c", "\"\" is not supported"),
+            ("mysql://c:secret@db:many/c", "a wrong port"),
+            ("mysql://c:secret%FF@db/c", "a wrong encoding"),
+            ("mysql://c:secret@db/c?ssl_cipher=secret", "option \"ssl_cipher\""),
+            ("mysql://c:secret@db/c?ssl_verify_cert=secret", "a wrong ssl_verify_cert"),
+            ("mysql://c:secret@db/c?ssl_mode=secret", "a wrong ssl_mode"),
+            ("postgresql://c:secret@db/c?sslmode=secret", "a wrong sslmode"),
+            ("postgresql://c:secret@db/c?options=secret", "option \"options\""),
+        ] {
+            let error = error(url);
+            assert!(error.to_string().contains(words), "{url}: {error}");
+            assert!(!format!("{error} {error:?}").contains("secret"), "{url}: {error:?}");
+        }
     }
 }
