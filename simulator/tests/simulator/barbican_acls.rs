@@ -17,7 +17,12 @@ async fn a_list_is_replaced_merged_and_deleted() {
     let cloud = Cloud::new();
     let x = cloud.own_token("x").await;
     let open = json!({"project-access": true});
-    let list = |access: bool, users: &[&str]| json!({"project-access": access, "users": users, "created": SHOWN, "updated": SHOWN});
+    let list = |access: bool, users: &[&str]| {
+        let (created, updated) = (SHOWN, SHOWN);
+        json!({
+            "project-access": access, "users": users, "created": created, "updated": updated,
+        })
+    };
     for holder in holders(&cloud, &x).await {
         let acl = format!("{holder}/acl");
         let reference = json!({"acl_ref": format!("http://127.0.0.1:9311{acl}")});

@@ -4,7 +4,7 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use simulator::faults::Broken;
+use simulator::faults::{Broken, FaultyService};
 use simulator::{BarbicanPolicy, Clock, Config, Service, Simulator};
 use time::macros::datetime;
 use tower::ServiceExt as _;
@@ -14,6 +14,14 @@ pub(crate) const CONTENT: &str = "application/octet-stream";
 
 pub(crate) struct Cloud {
     pub(crate) simulator: Simulator,
+    /// Made once: its routes take longer than a request.
+    barbican: FaultyService,
+}
+
+impl From<Simulator> for Cloud {
+    fn from(simulator: Simulator) -> Self {
+        Self { barbican: simulator.barbican_service(), simulator }
+    }
 }
 
 /// A reply whose body was read to its end.
@@ -73,7 +81,7 @@ impl Ask<'_> {
     pub(crate) async fn attempt(self, body: impl Into<Body>) -> Result<Reply, Broken> {
         let service = match self.service {
             Service::Keystone => self.cloud.simulator.keystone_service(),
-            Service::Barbican => self.cloud.simulator.barbican_service(),
+            Service::Barbican => self.cloud.barbican.clone(),
             Service::BlockStorage => panic!("not simulated here"),
         };
         let request: Request<Body> = self.request.body(body.into()).unwrap();
@@ -96,7 +104,7 @@ impl Cloud {
             barbican_policy,
             ..Config::new(PASSWORD)
         };
-        Self { simulator: Simulator::new(config).unwrap() }
+        Simulator::new(config).unwrap().into()
     }
 
     pub(crate) fn keystone(&self, method: &str, path: &str) -> Ask<'_> {
