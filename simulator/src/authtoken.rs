@@ -54,12 +54,15 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 /// The holder of the request's token; whoever gets none answers with [`unauthorized`].
 pub(crate) fn authenticate(simulator: &Simulator, headers: &HeaderMap) -> Option<Bearer> {
     let now = simulator.clock().now();
+    let service_token = header(headers, "x-service-token").filter(|text| !text.is_empty());
     simulator.read(|state| {
-        let is_service = header(headers, "x-service-token").is_some_and(|text| {
-            Bearer::of(state, text, now, false).is_ok_and(|bearer| bearer.has_role("service"))
-        });
+        let service = service_token.map(|text| Bearer::of(state, text, now, false)).transpose();
+        let is_service = service.ok()?.is_some_and(|bearer| bearer.has_role("service"));
         let text = header(headers, "x-auth-token")?;
-        Bearer::of(state, text, now, is_service).ok()
+        let standing = state.identity.standing(text, now, is_service).ok()?;
+        // A service that is not told of which type it is takes no token with access rules.
+        let is_free = !state.identity.has_access_rules(standing.token);
+        is_free.then(|| Bearer::from(&standing))
     })
 }
 

@@ -283,6 +283,13 @@ impl Identity {
         std::iter::successors(Some(trust), from).collect()
     }
 
+    /// Whether only services that check access rules may take this token.
+    pub(crate) fn has_access_rules(&self, token: &Token) -> bool {
+        let id = token.application_credential_id.as_deref().unwrap_or_default();
+        let credential = self.directory.find(Kind::ApplicationCredential, id);
+        credential.is_some_and(|one| one.texts("access_rules").next().is_some())
+    }
+
     /// The token of that text whether it is still good or not: who it was.
     pub(crate) fn token_ever(&self, text: &str) -> Option<&Token> {
         self.tokens.get(&fingerprint(text))

@@ -27,12 +27,12 @@ mod trusts;
 mod users;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
-use http::header::{LOCATION, VARY};
-use http::{HeaderValue, StatusCode};
+use axum::routing::get;
+use http::header::{ALLOW, LOCATION, VARY};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Simulator;
@@ -45,26 +45,26 @@ pub(crate) fn routes() -> Routes {
     let routes = Routes::new()
         .at("/", get(versions))
         .at("/v3", get(version))
-        .at("/v3/auth/tokens", resource(tokens::methods()))
-        .at("/v3/auth/catalog", resource(call::show(catalog::show)))
-        .at("/v3/auth/projects", resource(call::show(scopes::projects)))
-        .at("/v3/auth/domains", resource(call::show(scopes::domains)))
-        .at("/v3/auth/system", resource(call::show(scopes::system)))
-        .at("/v3/role_assignments", resource(role_assignments::all()))
-        .at("/v3/role_inferences", resource(roles::inferences()))
-        .at("/v3/roles/{id}/implies", resource(roles::implied()))
-        .at("/v3/roles/{id}/implies/{implied_id}", resource(roles::implication()))
-        .at("/v3/projects/{id}/tags", resource(project_tags::all()))
-        .at("/v3/projects/{id}/tags/{tag}", resource(project_tags::one()))
-        .at("/v3/groups/{id}/users", resource(groups::users()))
-        .at("/v3/groups/{id}/users/{user_id}", resource(groups::membership()))
-        .at("/v3/OS-TRUST/trusts", resource(trusts::all()))
-        .at("/v3/OS-TRUST/trusts/{id}", resource(trusts::one()))
-        .at("/v3/OS-TRUST/trusts/{id}/roles", resource(trusts::roles()))
-        .at("/v3/OS-TRUST/trusts/{id}/roles/{role_id}", resource(trusts::role()))
+        .at("/v3/auth/tokens", tokens::methods().finish())
+        .at("/v3/auth/catalog", call::show(catalog::show).finish())
+        .at("/v3/auth/projects", call::show(scopes::projects).finish())
+        .at("/v3/auth/domains", call::show(scopes::domains).finish())
+        .at("/v3/auth/system", call::show(scopes::system).finish())
+        .at("/v3/role_assignments", role_assignments::all().finish())
+        .at("/v3/role_inferences", roles::inferences().finish())
+        .at("/v3/roles/{id}/implies", roles::implied().finish())
+        .at("/v3/roles/{id}/implies/{implied_id}", roles::implication().finish())
+        .at("/v3/projects/{id}/tags", project_tags::all().finish())
+        .at("/v3/projects/{id}/tags/{tag}", project_tags::one().finish())
+        .at("/v3/groups/{id}/users", groups::users().finish())
+        .at("/v3/groups/{id}/users/{user_id}", groups::membership().finish())
+        .at("/v3/OS-TRUST/trusts", trusts::all().finish())
+        .at("/v3/OS-TRUST/trusts/{id}", trusts::one().finish())
+        .at("/v3/OS-TRUST/trusts/{id}/roles", trusts::roles().finish())
+        .at("/v3/OS-TRUST/trusts/{id}/roles/{role_id}", trusts::role().finish())
         .merge(of_users())
         .merge(collections());
-    grants::routes(routes, resource).map(|router| {
+    grants::routes(routes).map(|router| {
         let router = router.method_not_allowed_fallback(wrong_method);
         router.fallback(not_found).layer(from_fn(vary))
     })
@@ -73,46 +73,41 @@ pub(crate) fn routes() -> Routes {
 fn of_users() -> Routes {
     use application_credentials as credentials;
     Routes::new()
-        .at("/v3/users/{id}/password", resource(users::password()))
-        .at("/v3/users/{id}/projects", resource(users::projects()))
-        .at("/v3/users/{id}/groups", resource(users::groups()))
-        .at("/v3/users/{id}/application_credentials", resource(credentials::all()))
-        .at("/v3/users/{id}/application_credentials/{credential_id}", resource(credentials::one()))
-        .at("/v3/users/{id}/access_rules", resource(credentials::rules()))
-        .at("/v3/users/{id}/access_rules/{rule_id}", resource(credentials::rule()))
+        .at("/v3/users/{id}/password", users::password().finish())
+        .at("/v3/users/{id}/projects", users::projects().finish())
+        .at("/v3/users/{id}/groups", users::groups().finish())
+        .at("/v3/users/{id}/application_credentials", credentials::all().finish())
+        .at("/v3/users/{id}/application_credentials/{credential_id}", credentials::one().finish())
+        .at("/v3/users/{id}/access_rules", credentials::rules().finish())
+        .at("/v3/users/{id}/access_rules/{rule_id}", credentials::rule().finish())
 }
 
 fn collections() -> Routes {
     Routes::new()
-        .at("/v3/domains", resource(collection::<domains::Domains>()))
-        .at("/v3/domains/{id}", resource(member::<domains::Domains>()))
-        .at("/v3/projects", resource(collection::<projects::Projects>()))
-        .at("/v3/projects/{id}", resource(member::<projects::Projects>()))
-        .at("/v3/users", resource(collection::<users::Users>()))
-        .at("/v3/users/{id}", resource(member::<users::Users>()))
-        .at("/v3/groups", resource(collection::<groups::Groups>()))
-        .at("/v3/groups/{id}", resource(member::<groups::Groups>()))
-        .at("/v3/roles", resource(collection::<roles::Roles>()))
-        .at("/v3/roles/{id}", resource(member::<roles::Roles>()))
-        .at("/v3/regions", resource(collection::<registry::Regions>()))
-        .at(
-            "/v3/regions/{id}",
-            resource(member::<registry::Regions>().merge(registry::region_at())),
-        )
-        .at("/v3/services", resource(collection::<registry::Services>()))
-        .at("/v3/services/{id}", resource(member::<registry::Services>()))
-        .at("/v3/endpoints", resource(collection::<registry::Endpoints>()))
-        .at("/v3/endpoints/{id}", resource(member::<registry::Endpoints>()))
-}
-
-/// Completes the methods of a resource: others are refused in its own way.
-fn resource(methods: MethodRouter<Simulator>) -> MethodRouter<Simulator> {
-    methods.fallback(method_not_allowed)
+        .at("/v3/domains", collection::<domains::Domains>().finish())
+        .at("/v3/domains/{id}", member::<domains::Domains>().finish())
+        .at("/v3/projects", collection::<projects::Projects>().finish())
+        .at("/v3/projects/{id}", member::<projects::Projects>().finish())
+        .at("/v3/users", collection::<users::Users>().finish())
+        .at("/v3/users/{id}", member::<users::Users>().finish())
+        .at("/v3/groups", collection::<groups::Groups>().finish())
+        .at("/v3/groups/{id}", member::<groups::Groups>().finish())
+        .at("/v3/roles", collection::<roles::Roles>().finish())
+        .at("/v3/roles/{id}", member::<roles::Roles>().finish())
+        .at("/v3/regions", collection::<registry::Regions>().finish())
+        .at("/v3/regions/{id}", member::<registry::Regions>().merge(registry::region_at()).finish())
+        .at("/v3/services", collection::<registry::Services>().finish())
+        .at("/v3/services/{id}", member::<registry::Services>().finish())
+        .at("/v3/endpoints", collection::<registry::Endpoints>().finish())
+        .at("/v3/endpoints/{id}", member::<registry::Endpoints>().finish())
 }
 
 async fn vary(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().insert(VARY, HeaderValue::from_static("X-Auth-Token"));
+    // What is too large does not reach Keystone.
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("X-Auth-Token"));
+    }
     response
 }
 
@@ -139,18 +134,29 @@ async fn version(State(simulator): State<Simulator>) -> Response {
     Json(json!({"version": version_document(&simulator)})).into_response()
 }
 
-async fn method_not_allowed() -> Response {
-    let body = json!({"message": "The method is not allowed for the requested URL."});
-    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
-}
-
-async fn wrong_method() -> Response {
+async fn wrong_method(method: Method) -> Response {
+    let allowed = [(ALLOW, "GET, HEAD, OPTIONS")];
+    if method == Method::OPTIONS {
+        return (allowed, Html("")).into_response();
+    }
     let page = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n\
          <h1>Method Not Allowed</h1>\n<p>The method is not allowed for the requested URL.</p>\n";
-    (StatusCode::METHOD_NOT_ALLOWED, Html(page)).into_response()
+    (StatusCode::METHOD_NOT_ALLOWED, allowed, Html(page)).into_response()
 }
 
-async fn not_found() -> Response {
+/// Slashes that follow each other are one, by way of a detour.
+async fn not_found(State(simulator): State<Simulator>, OriginalUri(uri): OriginalUri) -> Response {
+    if uri.path().contains("//") {
+        let steps: Vec<&str> = uri.path().split('/').filter(|step| !step.is_empty()).collect();
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let place = format!("{}/{}{query}", simulator.urls().identity, steps.join("/"));
+        let page = format!(
+            "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n\
+             <h1>Redirecting...</h1>\n<p>You should be redirected automatically to the target URL: <a href=\"{place}\">\
+             {place}</a>. If not, click the link.\n"
+        );
+        return (StatusCode::PERMANENT_REDIRECT, [(LOCATION, place)], Html(page)).into_response();
+    }
     let page = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n\
          <h1>Not Found</h1>\n<p>The requested URL was not found on the server. If you entered the \
          URL manually please check your spelling and try again.</p>\n";

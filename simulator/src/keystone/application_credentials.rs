@@ -4,12 +4,11 @@
 
 use std::borrow::Cow;
 
-use axum::routing::{MethodFilter, MethodRouter};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, Caller, change, created, no_content, ok, show};
+use super::call::{Answer, Call, Caller, Methods, change, created, no_content, ok, show};
 use super::collection::{Fields, check, check_query, document, fresh_id, listed};
 use super::error::Refusal;
 use super::expiry;
@@ -18,7 +17,6 @@ use super::schema::{
     BOOLEAN, Choice, ID, NAME, Pattern, Schema, TEXT, TEXT_OR_NULL, choice, list, object, text,
 };
 use super::users::secret;
-use crate::Simulator;
 use crate::draws::Draws;
 use crate::identity::{Directory, Kind, Record, fields};
 use crate::state::State as Memory;
@@ -73,17 +71,17 @@ const CREATE: Schema = Schema {
 const QUERY: Schema = object(&[("name", TEXT)]);
 
 /// The methods of a user's credentials.
-pub(super) fn all() -> MethodRouter<Simulator> {
-    show(list_all).merge(change(MethodFilter::POST, create))
+pub(super) fn all() -> Methods {
+    show(list_all).merge(change("POST", create))
 }
 
 /// The methods of one credential.
-pub(super) fn one() -> MethodRouter<Simulator> {
-    show(get).merge(change(MethodFilter::DELETE, delete))
+pub(super) fn one() -> Methods {
+    show(get).merge(change("DELETE", delete))
 }
 
 /// The rules that a user's credentials are made with.
-pub(super) fn rules() -> MethodRouter<Simulator> {
+pub(super) fn rules() -> Methods {
     show(|call, state| {
         let target = Target::owned_by(call.param("id"));
         check_delegation(call.allow("identity:list_access_rules", &target)?)?;
@@ -96,14 +94,14 @@ pub(super) fn rules() -> MethodRouter<Simulator> {
 }
 
 /// The methods of one rule.
-pub(super) fn rule() -> MethodRouter<Simulator> {
+pub(super) fn rule() -> Methods {
     show(|call, state| {
         let target = Target::owned_by(call.param("id"));
         check_delegation(call.allow("identity:get_access_rule", &target)?)?;
         let rule = sought_rule(call, state.identity.directory())?;
         Ok(ok(json!({"access_rule": rule_document(call, rule)})))
     })
-    .merge(change(MethodFilter::DELETE, |call, state: &mut Memory| {
+    .merge(change("DELETE", |call, state: &mut Memory| {
         let target = Target::owned_by(call.param("id"));
         check_delegation(call.allow("identity:delete_access_rule", &target)?)?;
         let directory = state.identity.directory();

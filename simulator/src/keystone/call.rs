@@ -6,11 +6,11 @@
 use axum::Json;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{RawPathParams, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, get, on};
-use http::header::{CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::header::{ALLOW, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use time::OffsetDateTime;
 use url::form_urlencoded;
 
@@ -18,7 +18,7 @@ use super::error::Refusal;
 use super::policy::{self, Target};
 use crate::Simulator;
 use crate::authtoken::{self, Bearer, header};
-use crate::identity::{Kind, Token, TokenFault};
+use crate::identity::{Token, TokenFault};
 use crate::state::State as Memory;
 
 /// oslo.middleware: `[oslo_middleware] max_request_body_size`.
@@ -91,37 +91,73 @@ impl Call<'_> {
     }
 }
 
+/// What a resource does for the methods that it has.
+pub(super) struct Methods {
+    router: MethodRouter<Simulator>,
+    allowed: Vec<&'static str>,
+}
+
+impl Methods {
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        self.allowed.extend(other.allowed);
+        Self { router: self.router.merge(other.router), ..self }
+    }
+
+    /// The methods with an answer to all others, which names these.
+    pub(super) fn finish(mut self) -> MethodRouter<Simulator> {
+        self.allowed.push("OPTIONS");
+        let allowed = self.allowed.join(", ");
+        self.router.fallback(async move |method: Method| {
+            if method == Method::OPTIONS {
+                return ([(ALLOW, allowed)], Html("")).into_response();
+            }
+            let body = json!({"message": "The method is not allowed for the requested URL."});
+            (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, allowed)], Json(body)).into_response()
+        })
+    }
+}
+
 /// Answers a GET, and a HEAD, from the state.
-pub(super) fn show<F>(act: F) -> MethodRouter<Simulator>
+pub(super) fn show<F>(act: F) -> Methods
 where
     F: Fn(&Call<'_>, &Memory) -> Answer + Clone + Send + Sync + 'static,
 {
-    get(|State(simulator): State<Simulator>, path: RawPathParams, request: Request| async move {
-        let read = read(&simulator, &path, request).await;
-        respond(&simulator, read, |mut call| {
-            simulator.read(|state| {
-                call.caller = caller(state, &call)?;
-                act(&call, state)
+    let answer =
+        async move |State(simulator): State<Simulator>, path: RawPathParams, request: Request| {
+            let read = read(&simulator, &path, request).await;
+            respond(&simulator, read, |mut call| {
+                simulator.read(|state| {
+                    call.caller = caller(state, &call)?;
+                    act(&call, state)
+                })
             })
-        })
-    })
+        };
+    Methods { router: get(answer), allowed: vec!["GET", "HEAD"] }
 }
 
-/// Answers a request that changes the state.
-pub(super) fn change<F>(filter: MethodFilter, act: F) -> MethodRouter<Simulator>
+/// Answers a request of `method` that changes the state.
+pub(super) fn change<F>(method: &'static str, act: F) -> Methods
 where
     F: Fn(&Call<'_>, &mut Memory) -> Answer + Clone + Send + Sync + 'static,
 {
-    let answer = |State(simulator): State<Simulator>, path: RawPathParams, request: Request| async move {
-        let read = read(&simulator, &path, request).await;
-        respond(&simulator, read, |mut call| {
-            simulator.change(|state| {
-                call.caller = caller(state, &call)?;
-                act(&call, state)
+    let answer =
+        async move |State(simulator): State<Simulator>, path: RawPathParams, request: Request| {
+            let read = read(&simulator, &path, request).await;
+            respond(&simulator, read, |mut call| {
+                simulator.change(|state| {
+                    call.caller = caller(state, &call)?;
+                    act(&call, state)
+                })
             })
-        })
+        };
+    let filter = match method {
+        "POST" => MethodFilter::POST,
+        "PUT" => MethodFilter::PUT,
+        "PATCH" => MethodFilter::PATCH,
+        "HEAD" => MethodFilter::HEAD,
+        _ => MethodFilter::DELETE,
     };
-    on(filter, answer)
+    Methods { router: on(filter, answer), allowed: vec![method] }
 }
 
 /// A request that cannot be read: refused, or answered by what stands in front of Keystone.
@@ -159,11 +195,12 @@ fn object(headers: &HeaderMap, body: &Bytes) -> Result<Map<String, Value>, Refus
     if body.is_empty() {
         return Ok(Map::new());
     }
-    match header(headers, CONTENT_TYPE.as_str()) {
-        Some(given) if !given.starts_with("application/json") => {
-            return Err(Refusal::missing("application/json", "Content-Type header"));
-        }
-        Some(_) | None => {}
+    let given = header(headers, CONTENT_TYPE.as_str()).unwrap_or_default().to_lowercase();
+    let kind = given.split(';').next().unwrap_or_default().trim();
+    let is_json =
+        kind.starts_with("application/") && (kind.ends_with("/json") || kind.ends_with("+json"));
+    if !given.is_empty() && !is_json {
+        return Err(Refusal::missing("application/json", "Content-Type header"));
     }
     serde_json::from_slice(body).map_err(|_| Refusal::missing("valid JSON", "request body"))
 }
@@ -181,7 +218,7 @@ fn caller(state: &Memory, call: &Call<'_>) -> Result<Option<Caller>, Refusal> {
             fault_of(fault, text)
         }
     })?;
-    if has_access_rules(state, standing.token) && !supports_access_rules(&call.headers) {
+    if state.identity.has_access_rules(standing.token) && !supports_access_rules(&call.headers) {
         return Err(Refusal::Unauthorized);
     }
     let project_domain = standing.project.and_then(|one| one.domain_id()).map(str::to_owned);
@@ -204,13 +241,7 @@ pub(super) fn fault_of(fault: TokenFault, text: &str) -> Refusal {
     }
 }
 
-/// Whether only services that check access rules may take this token.
-pub(super) fn has_access_rules(state: &Memory, token: &Token) -> bool {
-    let id = token.application_credential_id.as_deref().unwrap_or_default();
-    let credential = state.identity.directory().find(Kind::ApplicationCredential, id);
-    credential.is_some_and(|one| one.texts("access_rules").next().is_some())
-}
-
+/// Whether the request comes from a service that checks access rules.
 pub(super) fn supports_access_rules(headers: &HeaderMap) -> bool {
     headers.contains_key("openstack-identity-access-rules")
 }
@@ -229,7 +260,8 @@ fn respond<'a>(
         Err(Unread::TooLarge) => {
             let text = "413 Request Entity Too Large\n\nRequest is too large. Larger than \
                         max_request_body_size (%s).\n\n   ";
-            return (StatusCode::PAYLOAD_TOO_LARGE, text).into_response();
+            let kind = [(CONTENT_TYPE, "text/plain; charset=UTF-8")];
+            return (StatusCode::PAYLOAD_TOO_LARGE, kind, text).into_response();
         }
     };
     let mut response = refusal.into_response();

@@ -6,14 +6,12 @@
 
 use std::borrow::Cow;
 
-use axum::routing::{MethodFilter, MethodRouter};
 use serde_json::{Map, Value, json};
 
-use super::call::{Answer, Call, change, created, no_content, ok, show};
+use super::call::{Answer, Call, Methods, change, created, no_content, ok, show};
 use super::error::Refusal;
 use super::policy::Target;
 use super::schema::{Schema, fault_in_short};
-use crate::Simulator;
 use crate::draws::Draws;
 use crate::identity::{Directory, Identity, Kind, Record, Scope, Token};
 use crate::state::State as Memory;
@@ -117,15 +115,13 @@ pub(super) fn document(call: &Call<'_>, many: &str, record: &Record) -> Fields {
 }
 
 /// The methods of the collection.
-pub(super) fn collection<R: Resource>() -> MethodRouter<Simulator> {
-    show(list::<R>).merge(change(MethodFilter::POST, create::<R>))
+pub(super) fn collection<R: Resource>() -> Methods {
+    show(list::<R>).merge(change("POST", create::<R>))
 }
 
 /// The methods of a member, whose parameter is `id`.
-pub(super) fn member<R: Resource>() -> MethodRouter<Simulator> {
-    show(one::<R>)
-        .merge(change(MethodFilter::PATCH, update::<R>))
-        .merge(change(MethodFilter::DELETE, delete::<R>))
+pub(super) fn member<R: Resource>() -> Methods {
+    show(one::<R>).merge(change("PATCH", update::<R>)).merge(change("DELETE", delete::<R>))
 }
 
 /// Checks the body, or the query, against a schema.

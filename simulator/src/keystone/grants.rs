@@ -2,14 +2,11 @@
 
 use std::borrow::Cow;
 
-use axum::routing::{MethodFilter, MethodRouter};
-
 use super::call::{Answer, Call, change, no_content, show};
 use super::collection::{Resource as _, listed};
 use super::error::Refusal;
 use super::policy::Target;
 use super::roles::Roles;
-use crate::Simulator;
 use crate::identity::{Actor, Assignment, Directory, Kind, Record, Scope};
 use crate::routes::Routes;
 use crate::state::State as Memory;
@@ -23,11 +20,8 @@ struct Place {
     to: Kind,
 }
 
-/// Adds the paths of all grants; `finish` completes their methods.
-pub(super) fn routes(
-    routes: Routes,
-    finish: impl Fn(MethodRouter<Simulator>) -> MethodRouter<Simulator>,
-) -> Routes {
+/// Adds the paths of all grants.
+pub(super) fn routes(routes: Routes) -> Routes {
     let paths = [
         (Some(Kind::Project), Kind::User, "/v3/projects/{id}/users/{actor_id}/roles"),
         (Some(Kind::Project), Kind::Group, "/v3/projects/{id}/groups/{actor_id}/roles"),
@@ -48,13 +42,9 @@ pub(super) fn routes(
         let place = Place { on, to };
         let all = show(move |call, state| list(call, state, place));
         let one = show(move |call, state| has(call, state, place))
-            .merge(change(MethodFilter::PUT, move |call, state: &mut Memory| {
-                grant(call, state, place)
-            }))
-            .merge(change(MethodFilter::DELETE, move |call, state: &mut Memory| {
-                revoke(call, state, place)
-            }));
-        routes.at(path, finish(all)).at(member, finish(one))
+            .merge(change("PUT", move |call, state: &mut Memory| grant(call, state, place)))
+            .merge(change("DELETE", move |call, state: &mut Memory| revoke(call, state, place)));
+        routes.at(path, all.finish()).at(member, one.finish())
     })
 }
 

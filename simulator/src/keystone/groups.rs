@@ -2,16 +2,14 @@
 
 use std::borrow::Cow;
 
-use axum::routing::{MethodFilter, MethodRouter};
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, change, no_content, show};
+use super::call::{Answer, Call, Methods, change, no_content, show};
 use super::collection::{Fields, Resource, fresh_id, listed, own_domain, settle_domain};
 use super::error::Refusal;
 use super::policy::Target;
 use super::schema::{Choice, ID, NAME, Schema, TEXT_OR_NULL, choice, object};
 use super::users::{Users, check_domain, check_unique, keep_domain};
-use crate::Simulator;
 use crate::draws::Draws;
 use crate::identity::{Directory, Identity, Kind, Record, fields};
 use crate::state::State as Memory;
@@ -86,7 +84,7 @@ impl Resource for Groups {
 }
 
 /// The users in a group.
-pub(super) fn users() -> MethodRouter<Simulator> {
+pub(super) fn users() -> Methods {
     show(|call, state| {
         let (directory, id) = (state.identity.directory(), call.param("id"));
         let group = directory.find(Kind::Group, id);
@@ -105,19 +103,19 @@ pub(super) fn users() -> MethodRouter<Simulator> {
 }
 
 /// The methods of one membership.
-pub(super) fn membership() -> MethodRouter<Simulator> {
+pub(super) fn membership() -> Methods {
     show(|call, state| {
         let (group, user) = pair(call, state.identity.directory(), "identity:check_user_in_group")?;
         in_group(state.identity.directory(), &group, &user)
     })
-    .merge(change(MethodFilter::PUT, |call, state: &mut Memory| {
+    .merge(change("PUT", |call, state: &mut Memory| {
         let (group, user) = pair(call, state.identity.directory(), "identity:add_user_to_group")?;
         if !state.identity.directory().is_member(&user, &group) {
             state.identity.directory_mut().memberships.push((group, user));
         }
         Ok(no_content())
     }))
-    .merge(change(MethodFilter::DELETE, |call, state: &mut Memory| {
+    .merge(change("DELETE", |call, state: &mut Memory| {
         let action = "identity:remove_user_from_group";
         let (group, user) = pair(call, state.identity.directory(), action)?;
         in_group(state.identity.directory(), &group, &user)?;

@@ -1,34 +1,28 @@
 //! The tags of a project.
 
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{MethodFilter, MethodRouter};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, change, no_content, ok, show};
+use super::call::{Answer, Call, Methods, change, no_content, ok, show};
 use super::collection::{Resource as _, check};
 use super::error::Refusal;
 use super::projects::{Projects, TAG, TAGS};
 use super::schema::{Schema, fault_in_full, list, object};
-use crate::Simulator;
 use crate::identity::{Directory, Kind, Record};
 use crate::state::State as Memory;
 
 const REPLACE: Schema = Schema { is_closed: true, ..object(&[("tags", list(&TAG))]) };
 
 /// The methods of all tags of a project.
-pub(super) fn all() -> MethodRouter<Simulator> {
-    show(list_tags)
-        .merge(change(MethodFilter::PUT, replace))
-        .merge(change(MethodFilter::DELETE, clear))
+pub(super) fn all() -> Methods {
+    show(list_tags).merge(change("PUT", replace)).merge(change("DELETE", clear))
 }
 
 /// The methods of one tag.
-pub(super) fn one() -> MethodRouter<Simulator> {
-    show(check_tag)
-        .merge(change(MethodFilter::PUT, add))
-        .merge(change(MethodFilter::DELETE, remove))
+pub(super) fn one() -> Methods {
+    show(check_tag).merge(change("PUT", add)).merge(change("DELETE", remove))
 }
 
 fn project<'a>(

@@ -1,16 +1,14 @@
 //! Regions, services and endpoints.
 
-use axum::routing::{MethodFilter, MethodRouter};
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, change};
+use super::call::{Answer, Call, Methods, change};
 use super::catalog;
 use super::collection::{Fields, Resource, create, document, fresh_id};
 use super::error::Refusal;
 use super::schema::{
     ANY, BOOLEAN, Choice, Pattern, Schema, TEXT, TEXT_OR_NULL, choice, object, text,
 };
-use crate::Simulator;
 use crate::draws::Draws;
 use crate::identity::{Directory, Identity, Kind, Record, fields};
 use crate::state::State as Memory;
@@ -118,10 +116,8 @@ impl Resource for Regions {
 }
 
 /// The method that makes a region of a given id.
-pub(super) fn region_at() -> MethodRouter<Simulator> {
-    change(MethodFilter::PUT, |call, state: &mut Memory| -> Answer {
-        create::<Regions>(call, state)
-    })
+pub(super) fn region_at() -> Methods {
+    change("PUT", |call, state: &mut Memory| -> Answer { create::<Regions>(call, state) })
 }
 
 /// A description is never null.

@@ -1,14 +1,12 @@
 //! All role assignments, as they were made or, when asked for, as what they effect.
 
-use axum::routing::MethodRouter;
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, ok, show};
+use super::call::{Answer, Call, Methods, ok, show};
 use super::collection::{check_query, own_domain};
 use super::error::Refusal;
 use super::policy::Target;
 use super::schema::{ID, Schema, TEXT, object};
-use crate::Simulator;
 use crate::identity::{Actor, Directory, Effect, Kind, Record, Scope};
 use crate::pyrepr::repr;
 use crate::state::State as Memory;
@@ -28,7 +26,7 @@ const APART: &[(&str, &str, &str)] = &[
     ("scope.project.id", "scope.system", "Specify system or project, not both"),
 ];
 
-pub(super) fn all() -> MethodRouter<Simulator> {
+pub(super) fn all() -> Methods {
     show(list)
 }
 

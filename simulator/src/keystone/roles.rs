@@ -1,17 +1,15 @@
 //! Roles, and which role implies which.
 
 use axum::response::Response;
-use axum::routing::{MethodFilter, MethodRouter};
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, change, created, no_content, ok, show};
+use super::call::{Answer, Call, Methods, change, created, no_content, ok, show};
 use super::collection::{Fields, Resource, fresh_id};
 use super::domains::{apply, check_mutable, options};
 use super::error::Refusal;
 use super::policy::Target;
 use super::schema::{ID, ID_OR_NULL, IMMUTABLE, NAME, Schema, TEXT_OR_NULL, object};
 use super::users::check_unique;
-use crate::Simulator;
 use crate::draws::Draws;
 use crate::identity::{Directory, Identity, Kind, Record, fields};
 use crate::state::State as Memory;
@@ -101,7 +99,7 @@ impl Resource for Roles {
 }
 
 /// All that a role implies.
-pub(super) fn implied() -> MethodRouter<Simulator> {
+pub(super) fn implied() -> Methods {
     show(|call, state| {
         let directory = state.identity.directory();
         let prior = role(call, directory, "id");
@@ -115,17 +113,17 @@ pub(super) fn implied() -> MethodRouter<Simulator> {
 }
 
 /// The methods of one implication.
-pub(super) fn implication() -> MethodRouter<Simulator> {
+pub(super) fn implication() -> Methods {
     show(|call, state| {
         let pair = pair(call, state.identity.directory(), "identity:get_implied_role")?;
         Ok(ok(one_inference(call, state.identity.directory(), pair)?))
     })
-    .merge(change(MethodFilter::HEAD, |call, state: &mut Memory| {
+    .merge(change("HEAD", |call, state: &mut Memory| {
         let pair = pair(call, state.identity.directory(), "identity:check_implied_role")?;
         one_inference(call, state.identity.directory(), pair).map(|_| no_content())
     }))
-    .merge(change(MethodFilter::PUT, imply))
-    .merge(change(MethodFilter::DELETE, |call, state: &mut Memory| {
+    .merge(change("PUT", imply))
+    .merge(change("DELETE", |call, state: &mut Memory| {
         let pair = pair(call, state.identity.directory(), "identity:delete_implied_role")?;
         one_inference(call, state.identity.directory(), pair)?;
         let ids = (pair.0.id.clone(), pair.1.id.clone());
@@ -154,7 +152,7 @@ fn imply(call: &Call<'_>, state: &mut Memory) -> Answer {
 }
 
 /// All implications, by the role that implies.
-pub(super) fn inferences() -> MethodRouter<Simulator> {
+pub(super) fn inferences() -> Methods {
     show(|call, state| -> Result<Response, Refusal> {
         call.allow("identity:list_role_inference_rules", &Target::default())?;
         let directory = state.identity.directory();

@@ -1,27 +1,23 @@
 //! Tokens: issue, validate, revoke.
 
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodFilter, MethodRouter};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::application_credentials::rules_of;
 use super::call::{
-    Answer, Call, change, fault_of, has_access_rules, no_content, ok, show, supports_access_rules,
+    Answer, Call, Methods, change, fault_of, no_content, ok, show, supports_access_rules,
 };
 use super::error::Refusal;
 use super::policy::Target;
 use super::{auth, catalog, expiry};
-use crate::Simulator;
 use crate::authtoken::header;
 use crate::identity::{Directory, Kind, Record, Scope, Standing};
 use crate::query::strict_bool;
 use crate::state::State as Memory;
 
-pub(super) fn methods() -> MethodRouter<Simulator> {
-    show(validate)
-        .merge(change(MethodFilter::POST, issue))
-        .merge(change(MethodFilter::DELETE, revoke))
+pub(super) fn methods() -> Methods {
+    show(validate).merge(change("POST", issue)).merge(change("DELETE", revoke))
 }
 
 fn issue(call: &Call<'_>, state: &mut Memory) -> Answer {
@@ -68,7 +64,7 @@ fn subject<'a>(
     };
     let standing = state.identity.standing(text, call.now, allow_expired);
     let standing = standing.map_err(|fault| fault_of(fault, text))?;
-    if has_access_rules(state, standing.token) && !supports_access_rules(&call.headers) {
+    if state.identity.has_access_rules(standing.token) && !supports_access_rules(&call.headers) {
         return Err(Refusal::InvalidToken);
     }
     call.allow(&action, &Target::owned_by(&standing.token.user_id))?;

@@ -2,18 +2,16 @@
 
 use std::borrow::Cow;
 
-use axum::routing::{MethodFilter, MethodRouter};
 use serde_json::{Value, json};
 
 use super::application_credentials::{ROLE, role_id};
-use super::call::{Answer, Call, Caller, change, created, no_content, ok, show};
+use super::call::{Answer, Call, Caller, Methods, change, created, no_content, ok, show};
 use super::collection::{Fields, Resource as _, check, check_query, document, fresh_id, listed};
 use super::error::Refusal;
 use super::expiry;
 use super::policy::Target;
 use super::roles::Roles;
 use super::schema::{BOOLEAN, Schema, TEXT, TEXT_OR_NULL, list, object};
-use crate::Simulator;
 use crate::identity::{Directory, Identity, Kind, Record, Scope, fields};
 use crate::state::State as Memory;
 
@@ -47,17 +45,17 @@ const CREATE: Schema = Schema {
 const QUERY: Schema = object(&[("trustor_user_id", TEXT), ("trustee_user_id", TEXT)]);
 
 /// The methods of all trusts.
-pub(super) fn all() -> MethodRouter<Simulator> {
-    show(list_all).merge(change(MethodFilter::POST, create))
+pub(super) fn all() -> Methods {
+    show(list_all).merge(change("POST", create))
 }
 
 /// The methods of one trust.
-pub(super) fn one() -> MethodRouter<Simulator> {
+pub(super) fn one() -> Methods {
     show(|call, state| {
         let trust = sought(call, &state.identity, "identity:get_trust")?;
         Ok(ok(json!({"trust": shown(call, state.identity.directory(), trust)})))
     })
-    .merge(change(MethodFilter::DELETE, |call, state: &mut Memory| {
+    .merge(change("DELETE", |call, state: &mut Memory| {
         let id = sought(call, &state.identity, "identity:delete_trust")?.id.clone();
         state.identity.delete(Kind::Trust, &id);
         Ok(no_content())
@@ -65,7 +63,7 @@ pub(super) fn one() -> MethodRouter<Simulator> {
 }
 
 /// The roles that a trust delegates.
-pub(super) fn roles() -> MethodRouter<Simulator> {
+pub(super) fn roles() -> Methods {
     show(|call, state| {
         let trust = sought(call, &state.identity, "identity:list_roles_for_trust")?;
         let shown = shown(call, state.identity.directory(), trust);
@@ -74,7 +72,7 @@ pub(super) fn roles() -> MethodRouter<Simulator> {
 }
 
 /// One of the roles that a trust delegates.
-pub(super) fn role() -> MethodRouter<Simulator> {
+pub(super) fn role() -> Methods {
     show(|call, state| {
         let trust = sought(call, &state.identity, "identity:get_role_for_trust")?;
         let id = call.param("role_id");

@@ -2,10 +2,9 @@
 
 use std::borrow::Cow;
 
-use axum::routing::{MethodFilter, MethodRouter};
 use serde_json::{Value, json};
 
-use super::call::{Answer, Call, change, no_content, show};
+use super::call::{Answer, Call, Methods, change, no_content, show};
 use super::collection::{Fields, Resource, fresh_id, is_on, listed, own_domain, settle_domain};
 use super::domains::{apply, options};
 use super::error::Refusal;
@@ -16,7 +15,6 @@ use super::schema::Choice;
 use super::schema::{
     ID, NAME, OPTION, SWITCH, Schema, TEXT, TEXT_OR_NULL, choice, fault_in_full, list, object,
 };
-use crate::Simulator;
 use crate::draws::Draws;
 use crate::identity::{Identity, Kind, Record, Secret, Token, fields, hex};
 use crate::state::State as Memory;
@@ -208,8 +206,8 @@ fn check_default_project(identity: &Identity, given: &Fields) -> Result<(), Refu
 }
 
 /// The methods of a user's password.
-pub(super) fn password() -> MethodRouter<Simulator> {
-    change(MethodFilter::POST, change_password)
+pub(super) fn password() -> Methods {
+    change("POST", change_password)
 }
 
 /// Whoever knows the password may change it: no token is needed.
@@ -237,7 +235,7 @@ fn change_password(call: &Call<'_>, state: &mut Memory) -> Answer {
 }
 
 /// The projects that a user has a role on.
-pub(super) fn projects() -> MethodRouter<Simulator> {
+pub(super) fn projects() -> Methods {
     show(|call, state| {
         let user = member_of(call, state, "identity:list_user_projects")?;
         let directory = state.identity.directory();
@@ -250,7 +248,7 @@ pub(super) fn projects() -> MethodRouter<Simulator> {
 }
 
 /// The groups that a user is in.
-pub(super) fn groups() -> MethodRouter<Simulator> {
+pub(super) fn groups() -> Methods {
     show(|call, state| {
         let user = member_of(call, state, "identity:list_groups_for_user")?;
         let directory = state.identity.directory();

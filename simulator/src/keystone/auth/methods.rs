@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::request::{Asked, id_and_name};
 use super::{Proof, domain, end_of};
 use crate::identity::{Directory, Kind, Record, Scope};
-use crate::keystone::call::{Call, fault_of, has_access_rules, supports_access_rules};
+use crate::keystone::call::{Call, fault_of, supports_access_rules};
 use crate::keystone::error::Refusal;
 use crate::state::State as Memory;
 
@@ -78,7 +78,7 @@ fn by_token(call: &Call<'_>, state: &Memory, asked: &Asked) -> Result<Proof, Ref
     let text = text.ok_or_else(|| Refusal::Absent("No token in the request".to_owned()))?;
     let standing = state.identity.standing(text, call.now, false);
     let token = standing.map_err(|fault| fault_of(fault, text))?.token;
-    if has_access_rules(state, token) && !supports_access_rules(&call.headers) {
+    if state.identity.has_access_rules(token) && !supports_access_rules(&call.headers) {
         return Err(Refusal::InvalidToken);
     }
     let wants = |kind: &str| asked.auth.pointer(&format!("/scope/{kind}")).is_some();
