@@ -36,8 +36,14 @@ pub(super) async fn versions(
 pub(super) async fn version(
     State(simulator): State<Simulator>,
     Extension(microversion): Extension<Microversion>,
-) -> Response {
-    Json(json!({"version": version_document(&simulator, microversion)})).into_response()
+    headers: HeaderMap,
+) -> Result<Json<Value>, Refusal> {
+    let is_home =
+        header(&headers, ACCEPT.as_str()).is_some_and(|accept| accept.contains("json-home"));
+    if !is_home {
+        content::accept_json(&headers)?;
+    }
+    Ok(Json(json!({"version": version_document(&simulator, microversion)})))
 }
 
 fn version_document(simulator: &Simulator, microversion: Microversion) -> Value {

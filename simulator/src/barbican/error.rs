@@ -78,6 +78,8 @@ pub(super) enum Issue {
     Encoding,
     #[error("Secret cannot be deleted as it has consumers.")]
     Consumers,
+    #[error("Provided transport key was not found.")]
+    TransportKey,
     #[error("Creation not allowed because a quota has been reached")]
     Quota,
 }
@@ -118,7 +120,9 @@ impl Refusal {
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Issue(_, issue) => match issue {
-                Issue::NoData | Issue::Encoding | Issue::Consumers => StatusCode::BAD_REQUEST,
+                Issue::NoData | Issue::Encoding | Issue::Consumers | Issue::TransportKey => {
+                    StatusCode::BAD_REQUEST
+                }
                 Issue::Quota => StatusCode::FORBIDDEN,
                 Issue::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
                 Issue::Accept => StatusCode::NOT_ACCEPTABLE,

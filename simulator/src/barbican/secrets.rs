@@ -32,13 +32,18 @@ pub(super) async fn create(
 ) -> Result<Response, Refusal> {
     asked.admit_role(&policy::SECRETS_POST)?;
     let now = simulator.clock().now();
-    let (attributes, filling) = validate::secret(&asked.json(&validate::SECRET)?, now)?;
+    let body = asked.json(&validate::SECRET)?;
+    let (attributes, filling) = validate::secret(&body, now)?;
+    let transport_key = body.fields().get("transport_key_id").and_then(Value::as_str);
     let id = simulator.change::<_, Refusal>(|state| {
         let own = &asked.caller.project.id;
         quotas::enforce(&state.key_manager, &asked.caller, "secrets", |key_manager| {
             let secrets = key_manager.secrets.values();
             secrets.filter(|secret| secret.project_id == *own && secret.is_live(now)).count()
         })?;
+        if filling.is_some() {
+            know_transport_key(&state.key_manager, &asked.caller, transport_key)?;
+        }
         Ok(insert(state, &asked.caller, now, attributes, filling))
     })?;
     let link = href(&simulator, "secrets", &id);
@@ -90,6 +95,8 @@ pub(super) async fn fill(
         let secret = find(&state.key_manager, &id, now)?;
         asked.caller.check(&policy::SECRET_PUT, secret)?;
         let filling = filling(secret, &asked)?;
+        let transport_key = asked.query.get("transport_key_id");
+        know_transport_key(&state.key_manager, &asked.caller, transport_key)?;
         if let Some(secret) = state.key_manager.secrets.get_mut(&id) {
             secret.filling = Some(filling);
             secret.updated = now;
@@ -134,6 +141,18 @@ fn remove(
         state.key_manager.remove_secret(id);
         Ok(StatusCode::NO_CONTENT)
     })
+}
+
+/// Lets a filling pass that is not said to be wrapped by a key that nobody has added.
+fn know_transport_key(
+    key_manager: &KeyManager,
+    caller: &Caller,
+    id: Option<&str>,
+) -> Result<(), Refusal> {
+    if id.is_none_or(|id| key_manager.transport_keys.contains_key(id)) {
+        return Ok(());
+    }
+    Err(Refusal::Issue(caller.operation, Issue::TransportKey))
 }
 
 /// Adds a secret of the caller's project and returns its id.

@@ -60,6 +60,7 @@ fn barbican_body(code: StatusCode, method: &Method, template: &str) -> Value {
     let description = match code.as_u16() {
         403 => barbican::not_allowed(operation),
         404 if template.starts_with("/v1/orders") => "Order not found.".to_owned(),
+        404 if template.starts_with("/v1/containers") => "Secrets container not found.".to_owned(),
         404 => "Secret not found.".to_owned(),
         409 => "Secret already has data, cannot modify it.".to_owned(),
         413 => format!("{operation} issue seen - Provided information too large to process."),

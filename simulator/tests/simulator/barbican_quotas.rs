@@ -1,4 +1,4 @@
-//! Quotas: what a project may have.
+//! Quotas: what a project may have. Transport keys: what a secret may be said to be wrapped by.
 
 use serde_json::{Value, json};
 use time::Duration;
@@ -96,4 +96,24 @@ async fn quotas_are_set_read_listed_and_forgotten() {
         assert_eq!(ask("DELETE", &path, Value::Null).await, (404, missing.clone()));
     }
     assert_eq!(ask("GET", "project-quotas", Value::Null).await, (200, empty));
+}
+
+#[tokio::test]
+async fn a_secret_is_not_wrapped_by_a_key_that_nobody_has_added() {
+    let cloud = Cloud::new();
+    let (x, admin) = (cloud.own_token("x").await, cloud.own_token("admin").await);
+    let transport = json!({"plugin_name": "p", "transport_key": "k"});
+    let transport = cloud.make(&admin, "/v1/transport_keys", transport).await;
+    let known = transport.rsplit('/').next().unwrap();
+    let text = |id: &str| json!({"payload": "p", "payload_content_type": "text/plain", "transport_key_id": id});
+    let said = "Secret creation issue seen - Provided transport key was not found..";
+    let refused = cloud.tell(&x, "POST", "/v1/secrets", text("none")).await;
+    assert_eq!((refused.status.as_u16(), refused.said().as_str()), (400, said));
+    cloud.store(&x, text(known)).await;
+    let shell = cloud.store(&x, json!({"transport_key_id": "none"})).await;
+    for (id, status) in [("none", 400), (known, 204), ("none", 409)] {
+        let fill = cloud.barbican("PUT", &format!("{shell}?transport_key_id={id}"));
+        let fill = fill.with("x-auth-token", &x).with("content-type", "text/plain");
+        assert_eq!(fill.body("p").await.status, status, "{id}");
+    }
 }

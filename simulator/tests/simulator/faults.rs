@@ -47,6 +47,14 @@ async fn an_answer_looks_like_the_services_own_and_has_no_effect() {
             "Secret deletion attempt not allowed - please review your user/project privileges",
         ),
         (Barbican, "DELETE", secret.as_str(), 404, "Secret not found."),
+        (Barbican, "GET", "/v1/containers/c", 404, "Secrets container not found."),
+        (
+            Barbican,
+            "PUT",
+            "/v1/containers/c/acl",
+            500,
+            "ContainerACL(s) Update failure seen - please contact site administrator.",
+        ),
         (Barbican, "PUT", secret.as_str(), 409, "Secret already has data, cannot modify it."),
         (
             Barbican,
