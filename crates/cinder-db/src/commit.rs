@@ -8,9 +8,9 @@ mod rows;
 use crate::db::{Interruptible, Txn};
 use crate::journal::{self, Entry};
 use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, swap_status};
-use crate::{Committed, DbError, Store, debts, quotas};
+use crate::{Committed, DbError, Store, debts, quotas, volumes};
 use std::time::Duration;
-use transfer_core::{Debt, Event, HandOver, HandOverId, Operation};
+use transfer_core::{Debt, Event, HandOver, HandOverId, Operation, VolumeId};
 
 /// A hand-over that has ended, and the debts that it left.
 #[derive(Debug)]
@@ -92,6 +92,7 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
+                volumes::lock(&mut txn, hand_over.volume()).await?;
                 let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
                 let mut ended = hand_over.clone();
                 ended.apply(Event::Committed).map_err(DbError::from)?;
@@ -121,6 +122,7 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
+                volumes::lock(&mut txn, hand_over.volume()).await?;
                 let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
                 let ended =
                     abort(&mut txn, Entry { hand_over: hand_over.clone(), ..entry }).await?;
@@ -138,14 +140,19 @@ impl Store {
     pub async fn take_over_expired(&self, limit: u64) -> Result<Vec<Ended>, DbError> {
         let expired = journal::expired(&mut self.db.read().await?, limit).await?;
         let mut all = Vec::new();
-        for id in expired {
-            all.extend(self.db.uninterrupted(|| self.take_over(&id)).await?);
+        for (id, volume) in expired {
+            all.extend(self.db.uninterrupted(|| self.take_over(&id, &volume)).await?);
         }
         Ok(all)
     }
 
-    async fn take_over(&self, id: &HandOverId) -> Result<Option<Ended>, DbError> {
+    async fn take_over(
+        &self,
+        id: &HandOverId,
+        volume: &VolumeId,
+    ) -> Result<Option<Ended>, DbError> {
         let mut txn = self.db.write().await?;
+        volumes::lock(&mut txn, volume).await?;
         let entry = journal::find(&mut txn, id).await?;
         // Its driver may have come back, or another replica been faster.
         match entry.filter(|entry| entry.lease_is_over && !entry.hand_over.has_ended()) {

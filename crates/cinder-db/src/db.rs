@@ -175,6 +175,11 @@ impl Txn {
         }
     }
 
+    /// Whether others may write at the same time, so that rows have to be locked.
+    pub(crate) fn has_rivals(&self) -> bool {
+        self.writer.is_some() && self.dialect.writers() > 1
+    }
+
     /// The database's clock in milliseconds since the epoch.
     pub(crate) fn now_ms(&self) -> Expr {
         self.dialect.now_ms()

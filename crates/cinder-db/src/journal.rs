@@ -91,17 +91,22 @@ pub(crate) async fn fenced(txn: &mut Txn, held: &HandOver) -> Result<Option<Entr
     txn.first(&select).await?.map(|row| read(&row)).transpose()
 }
 
-/// Ids of live hand-overs whose lease is over, the longest over first.
-pub(crate) async fn expired(txn: &mut Txn, limit: u64) -> Result<Vec<HandOverId>, DbError> {
+/// Ids and volumes of live hand-overs whose lease is over, the longest over first.
+pub(crate) async fn expired(
+    txn: &mut Txn,
+    limit: u64,
+) -> Result<Vec<(HandOverId, VolumeId)>, DbError> {
     let select = Query::select()
-        .column("id")
+        .columns(["id", "volume_id"])
         .from(HAND_OVERS)
         .and_where(Expr::col("claimed_volume_id").is_not_null())
         .and_where(Expr::col("lease_expires_at_ms").lte(txn.now_ms()))
         .order_by("lease_expires_at_ms", sea_query::Order::Asc)
         .limit(limit)
         .take();
-    txn.all(&select).await?.iter().map(|row| row.text("id").map(HandOverId::new)).collect()
+    let read =
+        |row: &Row| Ok((HandOverId::new(row.text("id")?), VolumeId::new(row.text("volume_id")?)));
+    txn.all(&select).await?.iter().map(read).collect()
 }
 
 /// The ids of hand-overs, live or ended, whose drivers have not lost their lease.

@@ -2,7 +2,7 @@
 
 use crate::db::{Row, Txn, utc_now};
 use crate::volumes::{Scope, Volume};
-use crate::{DbError, Store, dialect};
+use crate::{DbError, Store, dialect, volumes};
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use time::PrimitiveDateTime;
 use transfer_core::{ProjectId, TransferId, VolumeId};
@@ -79,6 +79,21 @@ pub(crate) fn of_project(select: &mut SelectStatement, project: &ProjectId) {
         .and_where(Expr::col("project_id").eq(project.as_str()))
         .take();
     select.and_where(Expr::col("volume_id").in_subquery(own));
+}
+
+/// An open offer, locked, and the volume's lock before it: which volume that is is read first.
+pub(crate) async fn find_with_volume(
+    txn: &mut Txn,
+    scope: &Scope,
+    id: &TransferId,
+) -> Result<Option<Offer>, DbError> {
+    if txn.has_rivals() {
+        let mut select = open(scope);
+        select.and_where(Expr::col("id").eq(id.as_str()));
+        let Some(row) = txn.first(&select).await? else { return Ok(None) };
+        volumes::lock(txn, &VolumeId::new(row.text("volume_id")?)).await?;
+    }
+    find(txn, scope, id).await
 }
 
 pub(crate) async fn find(

@@ -151,6 +151,22 @@ pub(crate) async fn find_volume(
     txn.first(&select).await?.map(|row| Volume::read(&row)).transpose()
 }
 
+/// Takes the lock of a volume, live or not. Whoever locks other rows that concern it, in the
+/// journal, of its offer or of its snapshots, takes this one first: they never wait for each other
+/// in a circle.
+pub(crate) async fn lock(txn: &mut Txn, id: &VolumeId) -> Result<(), DbError> {
+    if !txn.has_rivals() {
+        return Ok(());
+    }
+    let mut select = Query::select()
+        .column("id")
+        .from("volumes")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
+    txn.lock(&mut select);
+    txn.first(&select).await.map(|_row| ())
+}
+
 pub(crate) async fn snapshots_of(
     txn: &mut Txn,
     volume: &VolumeId,

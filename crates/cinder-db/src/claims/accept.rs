@@ -42,7 +42,7 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                let offer = transfers::find(&mut txn, &Scope::All, &claim.transfer)
+                let offer = transfers::find_with_volume(&mut txn, &Scope::All, &claim.transfer)
                     .await?
                     .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
                 if !claim.auth_key.opens(&offer.salt, &offer.crypt_hash) {

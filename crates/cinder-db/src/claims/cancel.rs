@@ -34,7 +34,7 @@ impl Store {
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
                 let scope = claim.caller.scope();
-                let offer = transfers::find(&mut txn, &scope, &claim.transfer)
+                let offer = transfers::find_with_volume(&mut txn, &scope, &claim.transfer)
                     .await?
                     .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
                 let id = offer.transfer.volume;
