@@ -105,7 +105,10 @@ async fn a_secret_is_not_wrapped_by_a_key_that_nobody_has_added() {
     let transport = json!({"plugin_name": "p", "transport_key": "k"});
     let transport = cloud.make(&admin, "/v1/transport_keys", transport).await;
     let known = transport.rsplit('/').next().unwrap();
-    let text = |id: &str| json!({"payload": "p", "payload_content_type": "text/plain", "transport_key_id": id});
+    let text = |id: &str| {
+        let content_type = "text/plain";
+        json!({"payload": "p", "payload_content_type": content_type, "transport_key_id": id})
+    };
     let said = "Secret creation issue seen - Provided transport key was not found..";
     let refused = cloud.tell(&x, "POST", "/v1/secrets", text("none")).await;
     assert_eq!((refused.status.as_u16(), refused.said().as_str()), (400, said));
