@@ -152,8 +152,8 @@ async fn not_found(State(simulator): State<Simulator>, OriginalUri(uri): Origina
         let place = format!("{}/{}{query}", simulator.urls().identity, steps.join("/"));
         let page = format!(
             "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n\
-             <h1>Redirecting...</h1>\n<p>You should be redirected automatically to the target URL: <a href=\"{place}\">\
-             {place}</a>. If not, click the link.\n"
+             <h1>Redirecting...</h1>\n<p>You should be redirected automatically to \
+             the target URL: <a href=\"{place}\">{place}</a>. If not, click the link.\n"
         );
         return (StatusCode::PERMANENT_REDIRECT, [(LOCATION, place)], Html(page)).into_response();
     }

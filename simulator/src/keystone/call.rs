@@ -219,7 +219,7 @@ fn caller(state: &Memory, call: &Call<'_>) -> Result<Option<Caller>, Refusal> {
         }
     })?;
     if state.identity.has_access_rules(standing.token) && !supports_access_rules(&call.headers) {
-        return Err(Refusal::Unauthorized);
+        return Err(Refusal::Barred);
     }
     let project_domain = standing.project.and_then(|one| one.domain_id()).map(str::to_owned);
     let token = standing.token.clone();
@@ -264,9 +264,14 @@ fn respond<'a>(
             return (StatusCode::PAYLOAD_TOO_LARGE, kind, text).into_response();
         }
     };
+    let challenge = if refusal == Refusal::Barred {
+        format!("Keystone uri=\"{}\"", simulator.urls().identity)
+    } else {
+        authtoken::challenge(simulator)
+    };
     let mut response = refusal.into_response();
     if response.status() == StatusCode::UNAUTHORIZED
-        && let Ok(challenge) = HeaderValue::from_str(&authtoken::challenge(simulator))
+        && let Ok(challenge) = HeaderValue::from_str(&challenge)
     {
         response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }

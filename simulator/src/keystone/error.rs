@@ -14,6 +14,9 @@ pub(super) enum Refusal {
     /// Wrong password, unknown user, unknown project, no role: never told apart.
     #[error("The request you have made requires authentication.")]
     Unauthorized,
+    /// The same, from what stands before Keystone.
+    #[error("The request you have made requires authentication.")]
+    Barred,
     /// A method of authentication that says more, and what it says.
     #[error("{0}")]
     Method(String, Value),
@@ -62,7 +65,7 @@ impl Refusal {
 
     fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthorized | Self::Method(..) => StatusCode::UNAUTHORIZED,
+            Self::Unauthorized | Self::Barred | Self::Method(..) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) | Self::OutOfScope | Self::Denied(_) => StatusCode::FORBIDDEN,
             Self::Unrecognized | Self::InvalidToken | Self::NotFound { .. } | Self::Absent(_) => {
                 StatusCode::NOT_FOUND

@@ -1,6 +1,6 @@
 //! The tags of a project.
 
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{Html, IntoResponse as _, Response};
 use http::StatusCode;
 use http::header::LOCATION;
 use serde_json::{Value, json};
@@ -99,7 +99,7 @@ fn add(call: &Call<'_>, state: &mut Memory) -> Answer {
     set(state, &id, &tags);
     // The address that the real one gives leaves the collection out.
     let location = call.link(&format!("{id}/tags/{tag}"));
-    Ok((StatusCode::CREATED, [(LOCATION, location)]).into_response())
+    Ok((StatusCode::CREATED, [(LOCATION, location)], Html("")).into_response())
 }
 
 fn remove(call: &Call<'_>, state: &mut Memory) -> Answer {

@@ -58,10 +58,12 @@ fn subject<'a>(
         return Err(Refusal::Unauthorized);
     }
     let action = format!("identity:{rule}_token");
-    let Some(text) = header(&call.headers, "x-subject-token") else {
+    let text = header(&call.headers, "x-subject-token");
+    if text.is_none() {
         call.allow(&action, &Target::default())?;
-        return Err(Refusal::Absent("No token in the request".to_owned()));
-    };
+    }
+    let missing = || Refusal::Absent("No token in the request".to_owned());
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(missing)?;
     let standing = state.identity.standing(text, call.now, allow_expired);
     let standing = standing.map_err(|fault| fault_of(fault, text))?;
     if state.identity.has_access_rules(standing.token) && !supports_access_rules(&call.headers) {
@@ -102,7 +104,11 @@ fn document(call: &Call<'_>, state: &Memory, standing: &Standing<'_>) -> Value {
     if token.scope == Scope::Unscoped {
         return json!({"token": body});
     }
-    let roles = standing.roles.iter().map(|role| json!({"id": role.id, "name": role.name()}));
+    let is_delegated = token.trust_id.is_some();
+    let roles = standing.roles.iter().map(|role| match is_delegated {
+        true => Value::Object(role.shown()),
+        false => json!({"id": role.id, "name": role.name()}),
+    });
     body["roles"] = roles.collect();
     if !call.query.iter().any(|(key, _)| key == "nocatalog") {
         let project = standing.project.map(|project| project.id.as_str());
