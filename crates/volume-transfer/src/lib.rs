@@ -6,6 +6,7 @@
 //!
 //! Does not: hold any logic of the protocol, the API or the simulator.
 
+pub mod bulk;
 pub mod check;
 pub mod clouds;
 pub mod demo;

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use volume_transfer::bulk::{self, BulkOptions};
 use volume_transfer::check::{self, CheckOptions};
 use volume_transfer::demo::{self, Show};
 use volume_transfer::dev_stack::{self, StackOptions};
@@ -102,6 +103,18 @@ VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, u
         #[command(flatten)]
         stack: StackOptions,
     },
+    /// Move many volumes from one project to another
+    #[command(after_help = "Examples:
+  volume-transfer bulk --from donor --to recipient --all --dry-run
+  volume-transfer bulk --from donor --to recipient --name 'import-*' --jobs 16
+  volume-transfer bulk --from donor --to recipient --list volumes.csv --journal monday.journal
+      interrupted or killed: say the same again, and it goes on where it was
+
+Works before any Cinder with microversion 3.70, through the public API alone. The journal holds auth
+keys of open offers, with mode 0600, and no longer once they have ended.
+
+Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands in the way).")]
+    Bulk(BulkOptions),
     /// One pass of recovery: end what crashed drivers left, pay the service's debts, report
     #[command(after_help = "Examples:
   volume-transfer recover --config serve.toml
@@ -162,6 +175,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             dev_stack::run_simulator(&stack, stop_on_signals()?, announce).await?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bulk(options) => {
+            let stop = stop_on_signals()?;
+            bulk::end_at_second_signal(stop.clone());
+            Ok(exit(bulk::run(&options, stop).await?))
+        }
         Command::Recover { json, config, settings } => {
             let report = recover::run(&merged(*settings, config)?).await?;
             print_report(&report, json)?;
@@ -214,7 +232,7 @@ fn print_report(report: &recover::Report, json: bool) -> anyhow::Result<()> {
 fn default_level(command: &Command) -> &'static str {
     match command {
         Command::Check(_) => "off",
-        Command::Demo { .. } => "error",
+        Command::Demo { .. } | Command::Bulk(_) => "error",
         Command::Serve { .. } | Command::Simulate { .. } | Command::Recover { .. } => "info",
     }
 }

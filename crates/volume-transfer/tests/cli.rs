@@ -1,23 +1,13 @@
 //! The command line: exit codes, words for what is wrong, files that are written, and state that
 //! survives a restart.
 
-use serde_json::Value;
-use std::path::Path;
-use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
-use volume_transfer::ready::Ready;
-use volume_transfer::stage::User;
+#[path = "cli/program.rs"]
+mod program;
 
-fn program() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_volume-transfer"));
-    for (name, _) in std::env::vars() {
-        if name.starts_with("OS_") || name.starts_with("VOLUME_TRANSFER_") {
-            command.env_remove(name);
-        }
-    }
-    command.stdin(Stdio::null());
-    command
-}
+use program::{Stack, program};
+use serde_json::Value;
+use std::process::Output;
+use volume_transfer::stage::User;
 
 fn run(arguments: &[&str]) -> Output {
     program().args(arguments).output().expect("the program starts")
@@ -25,7 +15,9 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in [&[][..], &["demo"], &["check"], &["serve"], &["simulate"], &["recover"]] {
+    for command in
+        [&[][..], &["demo"], &["check"], &["bulk"], &["serve"], &["simulate"], &["recover"]]
+    {
         let output = run(&[command, &["--help"]].concat());
         assert!(output.status.success(), "{command:?}");
         let text = String::from_utf8(output.stdout).expect("text");
@@ -94,43 +86,6 @@ fn contradicting_settings_are_refused() {
         assert_eq!(output.status.code(), Some(2), "{text}");
         assert!(text.contains(words), "{text}");
         assert!(!text.contains("secret"), "{text}");
-    }
-}
-
-struct Stack(Child);
-
-impl Stack {
-    fn start(folder: &Path, arguments: &[&str]) -> (Self, Ready) {
-        let ready = folder.join("ready.json");
-        drop(std::fs::remove_file(&ready));
-        let child = program()
-            .args(arguments)
-            .args(["--ephemeral", "--ready-file"])
-            .arg(&ready)
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        let stack = Self(child);
-        let deadline = Instant::now() + Duration::from_secs(30);
-        while !ready.exists() {
-            assert!(Instant::now() < deadline, "no ready file");
-            std::thread::yield_now();
-        }
-        let text = std::fs::read_to_string(&ready).expect("the ready file appears whole");
-        (stack, serde_json::from_str(&text).expect("URLs"))
-    }
-
-    fn stop(mut self) {
-        let sent = Command::new("kill").arg(self.0.id().to_string()).status().expect("kill");
-        assert!(sent.success());
-        assert_eq!(self.0.wait().expect("an exit status").code(), Some(0));
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        drop(self.0.kill());
-        drop(self.0.wait());
     }
 }
 

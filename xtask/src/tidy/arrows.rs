@@ -37,6 +37,8 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transfer-model",
         ],
     ),
+    // not the engine: it sees what any client sees
+    ("bulk-transfer", &["keystone-client", "openstack-http", "transfer-core"]),
     ("check-page", &["transfer-core", "transfer-model"]),
     (
         "transfer-fuzz",
@@ -55,6 +57,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "volume-transfer",
         &[
             "barbican-client",
+            "bulk-transfer",
             "check-page",
             "cinder-db",
             "keystone-client",

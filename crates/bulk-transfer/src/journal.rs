@@ -1,0 +1,411 @@
+//! The journal of a run: which volumes it moves, and how far each is.
+//!
+//! A file of JSON lines that is only appended to while a run goes on, so that a process that dies
+//! leaves all that it knew; a line that was cut short is no line. It is locked by the run, readable
+//! by its owner alone, and holds auth keys of open offers. [`Journal::tidy`] writes it anew without
+//! the keys of offers that have ended. Power that fails may lose the last lines: the run then finds
+//! out from the clouds.
+
+use openstack_http::Password;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use transfer_core::{TransferId, VolumeId};
+
+const VERSION: u32 = 1;
+
+/// How far a volume is.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// Nothing is known to have happened.
+    Planned,
+    /// Offered.
+    Offered {
+        /// The offer.
+        transfer: TransferId,
+        /// What opens it.
+        auth_key: Password,
+    },
+    /// The recipient has it.
+    Arrived,
+    /// It stays with the donor.
+    Failed {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Why there is no journal.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// The file system refused.
+    #[error("journal {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Another run has it.
+    #[error("journal {0} is in use by another run")]
+    InUse(PathBuf),
+    /// It is of other clouds.
+    #[error(
+        "journal {path} is of a run from {donor} to {recipient}; name another with --journal, or \
+         remove it"
+    )]
+    OtherRun {
+        /// The file.
+        path: PathBuf,
+        /// Its donor.
+        donor: String,
+        /// Its recipient.
+        recipient: String,
+    },
+    /// A line is none of ours.
+    #[error("journal {path}, line {line}: not what this program writes")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// The line.
+        line: usize,
+    },
+    /// Others could read auth keys in it.
+    #[error("journal {path} has mode {mode:o}: others may have read auth keys; chmod 600 {path}")]
+    Exposed {
+        /// The file.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Head {
+    version: u32,
+    /// Offers of this run are called after it.
+    run: String,
+    donor: String,
+    recipient: String,
+}
+
+/// One line: a volume, and how far it is.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    volume: VolumeId,
+    place: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    transfer: Option<TransferId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    auth_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+/// An open journal.
+pub struct Journal {
+    path: PathBuf,
+    run: String,
+    begun_before: bool,
+    kept: Mutex<Kept>,
+}
+
+struct Kept {
+    file: File,
+    head: Head,
+    /// In the order of the plan.
+    order: Vec<VolumeId>,
+    places: BTreeMap<VolumeId, Place>,
+}
+
+impl Journal {
+    /// Opens the journal of a run between these clouds, or begins one.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub fn open(path: &Path, donor: &str, recipient: &str) -> Result<Self, JournalError> {
+        let io = |source| JournalError::Io { path: path.to_owned(), source };
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        let mut file = options.open(path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(path.to_owned())),
+            Err(TryLockError::Error(source)) => return Err(io(source)),
+        }
+        let mode = file.metadata().map_err(io)?.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(JournalError::Exposed { path: path.to_owned(), mode });
+        }
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(io)?;
+        let begun_before = !text.is_empty();
+        let (head, lines) = if begun_before {
+            read(path, &text)?
+        } else {
+            let head = Head {
+                version: VERSION,
+                run: uuid::Uuid::new_v4().to_string(),
+                donor: donor.to_owned(),
+                recipient: recipient.to_owned(),
+            };
+            write_line(&mut file, &head).map_err(io)?;
+            (head, Vec::new())
+        };
+        if (head.donor.as_str(), head.recipient.as_str()) != (donor, recipient) {
+            let Head { donor, recipient, .. } = head;
+            return Err(JournalError::OtherRun { path: path.to_owned(), donor, recipient });
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            file.write_all(b"\n").map_err(io)?;
+        }
+        let run = head.run.clone();
+        let mut kept = Kept { file, head, order: Vec::new(), places: BTreeMap::new() };
+        for (volume, place) in lines {
+            kept.set(&volume, place);
+        }
+        Ok(Self { path: path.to_owned(), run, begun_before, kept: Mutex::new(kept) })
+    }
+
+    /// Whether an earlier run has left it.
+    pub fn was_there(&self) -> bool {
+        self.begun_before
+    }
+
+    /// What offers of this run are called.
+    pub fn offer_name(&self) -> String {
+        format!("bulk-{}", self.run)
+    }
+
+    /// How far the volumes are, in the order of the plan.
+    pub fn places(&self) -> Vec<(VolumeId, Place)> {
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = |volume: &VolumeId| (volume.clone(), kept.places[volume].clone());
+        kept.order.iter().map(place).collect()
+    }
+
+    /// Writes down how far a volume is.
+    ///
+    /// # Errors
+    /// [`JournalError`]: nothing more should be begun then.
+    pub fn record(&self, volume: &VolumeId, place: Place) -> Result<(), JournalError> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let written = write_line(&mut kept.file, &Line::new(volume, &place));
+        written.map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
+        kept.set(volume, place);
+        Ok(())
+    }
+
+    /// Writes the journal anew: one line for each volume, and no auth key but those of open offers.
+    ///
+    /// # Errors
+    /// [`JournalError`]; the journal is as it was then.
+    pub fn tidy(&self) -> Result<(), JournalError> {
+        let io = |source| JournalError::Io { path: self.path.clone(), source };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut text = Vec::new();
+        write_line(&mut text, &kept.head).map_err(io)?;
+        for volume in &kept.order {
+            write_line(&mut text, &Line::new(volume, &kept.places[volume])).map_err(io)?;
+        }
+        let mut beside = self.path.clone().into_os_string();
+        beside.push(".new");
+        let beside = PathBuf::from(beside);
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true).mode(0o600);
+        let mut file = options.open(&beside).map_err(io)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(io)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
+        file.lock().map_err(io)?;
+        // The blocks of the old file may outlive its name.
+        overwrite(&self.path).map_err(io)?;
+        std::fs::rename(&beside, &self.path).map_err(io)?;
+        kept.file = file;
+        Ok(())
+    }
+}
+
+impl Kept {
+    fn set(&mut self, volume: &VolumeId, place: Place) {
+        if self.places.insert(volume.clone(), place).is_none() {
+            self.order.push(volume.clone());
+        }
+    }
+}
+
+impl Line {
+    fn new(volume: &VolumeId, place: &Place) -> Self {
+        let mut line = Self {
+            volume: volume.clone(),
+            place: String::new(),
+            transfer: None,
+            auth_key: None,
+            reason: None,
+        };
+        line.place = match place {
+            Place::Planned => "planned",
+            Place::Offered { transfer, auth_key } => {
+                line.transfer = Some(transfer.clone());
+                line.auth_key = Some(auth_key.expose().to_owned());
+                "offered"
+            }
+            Place::Arrived => "arrived",
+            Place::Failed { reason } => {
+                line.reason = Some(reason.clone());
+                "failed"
+            }
+        }
+        .to_owned();
+        line
+    }
+
+    fn place(self) -> Option<(VolumeId, Place)> {
+        let place = match (self.place.as_str(), self.transfer, self.auth_key, self.reason) {
+            ("planned", None, None, None) => Place::Planned,
+            ("offered", Some(transfer), Some(auth_key), None) => {
+                Place::Offered { transfer, auth_key: Password::new(auth_key) }
+            }
+            ("arrived", None, None, None) => Place::Arrived,
+            ("failed", None, None, Some(reason)) => Place::Failed { reason },
+            _ => return None,
+        };
+        Some((self.volume, place))
+    }
+}
+
+type Lines = Vec<(VolumeId, Place)>;
+
+fn read(path: &Path, text: &str) -> Result<(Head, Lines), JournalError> {
+    let malformed = |line: usize| JournalError::Malformed { path: path.to_owned(), line };
+    let mut lines = text.split_inclusive('\n');
+    let head: Head =
+        lines.next().and_then(|line| serde_json::from_str(line).ok()).ok_or(malformed(1))?;
+    if head.version != VERSION {
+        return Err(malformed(1));
+    }
+    let mut places = Vec::new();
+    for (at, line) in lines.enumerate() {
+        let read = serde_json::from_str::<Line>(line).ok().and_then(Line::place);
+        match read {
+            Some(place) => places.push(place),
+            // A line that was cut short, here or by an earlier run.
+            None if !line.trim_end().ends_with('}') => {}
+            None => return Err(malformed(at + 2)),
+        }
+    }
+    Ok((head, places))
+}
+
+fn write_line(to: &mut impl std::io::Write, line: &impl Serialize) -> std::io::Result<()> {
+    let mut text = serde_json::to_vec(line)?;
+    text.push(b'\n');
+    // At once, so that a line is whole or cut short and never mixed with another.
+    to.write_all(&text)
+}
+
+fn overwrite(path: &Path) -> std::io::Result<()> {
+    let mut file = OpenOptions::new().write(true).open(path)?;
+    let length = file.metadata()?.len();
+    file.rewind()?;
+    std::io::copy(&mut std::io::repeat(b' ').take(length), &mut file)?;
+    file.sync_data()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn volume(number: u32) -> VolumeId {
+        VolumeId::new(format!("volume-{number}"))
+    }
+
+    fn offered() -> Place {
+        Place::Offered { transfer: "t".into(), auth_key: Password::new("0123hush") }
+    }
+
+    fn names(journal: &Journal) -> Vec<String> {
+        let name =
+            |(id, place): (VolumeId, Place)| format!("{id} {}", Line::new(&id, &place).place);
+        journal.places().into_iter().map(name).collect()
+    }
+
+    #[test]
+    fn a_journal_says_the_same_when_it_is_opened_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let journal = Journal::open(&path, "x", "y").unwrap();
+        assert!(!journal.was_there());
+        for number in 0..4 {
+            journal.record(&volume(number), Place::Planned).unwrap();
+        }
+        journal.record(&volume(1), offered()).unwrap();
+        journal.record(&volume(2), offered()).unwrap();
+        journal.record(&volume(2), Place::Arrived).unwrap();
+        journal.record(&volume(3), Place::Failed { reason: "no".to_owned() }).unwrap();
+        let name = journal.offer_name();
+        assert!(matches!(Journal::open(&path, "x", "y"), Err(JournalError::InUse(_))));
+        drop(journal);
+        for tidied in [false, true] {
+            let again = Journal::open(&path, "x", "y").unwrap();
+            assert!(again.was_there());
+            assert_eq!(again.offer_name(), name);
+            let expected =
+                ["volume-0 planned", "volume-1 offered", "volume-2 arrived", "volume-3 failed"];
+            assert_eq!(names(&again), expected);
+            let keys = std::fs::read_to_string(&path).unwrap().matches("0123hush").count();
+            assert_eq!(keys, if tidied { 1 } else { 2 });
+            again.tidy().unwrap();
+            again.record(&volume(0), Place::Planned).unwrap();
+        }
+        let other = Journal::open(&path, "x", "z").err().unwrap();
+        assert!(matches!(other, JournalError::OtherRun { .. }));
+    }
+
+    #[test]
+    fn a_line_that_was_cut_short_is_no_line() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let journal = Journal::open(&path, "x", "y").unwrap();
+        journal.record(&volume(0), Place::Planned).unwrap();
+        let whole = std::fs::metadata(&path).unwrap().len();
+        journal.record(&volume(0), offered()).unwrap();
+        drop(journal);
+        let all = std::fs::read(&path).unwrap();
+        for length in usize::try_from(whole).unwrap()..all.len() - 1 {
+            std::fs::write(&path, &all[..length]).unwrap();
+            let again = Journal::open(&path, "x", "y").unwrap();
+            assert_eq!(names(&again), ["volume-0 planned"], "{length}");
+            again.record(&volume(1), Place::Planned).unwrap();
+            drop(again);
+            let names = names(&Journal::open(&path, "x", "y").unwrap());
+            assert_eq!(names.last().map(String::as_str), Some("volume-1 planned"), "{length}");
+        }
+    }
+
+    #[test]
+    fn what_this_program_did_not_write_is_refused_and_so_is_what_others_can_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let head = r#"{"version":1,"run":"r","donor":"x","recipient":"y"}"#;
+        for (text, line) in [
+            ("hello\n".to_owned(), 1),
+            (head.replace(":1", ":2"), 1),
+            (format!("{head}\n{{\"volume\":\"v\",\"place\":\"elsewhere\"}}\n"), 2),
+            (format!("{head}\n{{\"volume\":\"v\",\"place\":\"offered\"}}\n"), 2),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+            let error = Journal::open(&path, "x", "y").err().unwrap().to_string();
+            assert!(error.contains(&format!("line {line}")), "{error}");
+        }
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let error = Journal::open(&path, "x", "y").err().unwrap();
+        assert!(matches!(error, JournalError::Exposed { mode: 0o640, .. }), "{error}");
+    }
+}

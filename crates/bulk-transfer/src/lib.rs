@@ -1,0 +1,30 @@
+//! Many volumes from one project to another: offered by the donor, accepted by the recipient.
+//!
+//! Speaks the public API alone, as two clouds of a `clouds.yaml`, so that it works before this
+//! service and before any Cinder with encrypted transfers alike. [`Run`] moves what a [`Journal`]
+//! says is left; [`foresee`] says beforehand what will fail.
+//!
+//! Invariants:
+//! - whatever ends a run, the journal and the clouds together say how to go on: a volume arrives
+//!   once, an offer whose auth key was lost is taken back and made again;
+//! - only offers of the run's own name are ever taken back;
+//! - an auth key is in the journal only while its offer is open, in a file that its owner alone
+//!   can read, and in no log, error or report.
+//!
+//! Does not: talk to a terminal, or know how a transfer is carried out.
+
+mod block_storage;
+mod clouds;
+mod foresight;
+mod journal;
+mod moving;
+mod run;
+mod selection;
+
+pub use block_storage::{BlockStorage, Snapshot, Volume};
+pub use clouds::{CloudSettings, Clouds, CloudsError};
+pub use foresight::{Foresight, foresee};
+pub use journal::{Journal, JournalError, Place};
+pub use moving::{Failed, Stopped};
+pub use run::{Event, Run, Summary};
+pub use selection::{Selection, SelectionError};

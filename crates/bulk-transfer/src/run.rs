@@ -1,0 +1,168 @@
+//! A run: all volumes of a journal, so many at a time, until all have arrived or nothing can go on.
+
+use crate::block_storage::BlockStorage;
+use crate::journal::{Journal, JournalError, Place};
+use crate::moving::{Failed, Mover, Stopped, Trouble};
+use futures::StreamExt as _;
+use std::num::NonZeroUsize;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+use tokio_util::sync::CancellationToken;
+use transfer_core::VolumeId;
+
+/// What a run needs.
+pub struct Run<'a> {
+    /// Whose volumes they are.
+    pub donor: &'a BlockStorage,
+    /// Whose they will be.
+    pub recipient: &'a BlockStorage,
+    /// Which volumes, and how far each is.
+    pub journal: &'a Journal,
+    /// How many at a time.
+    pub jobs: NonZeroUsize,
+    /// Begin with no more volumes, and finish those under way.
+    pub stop: CancellationToken,
+}
+
+/// Something to show.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A volume has arrived.
+    Arrived(VolumeId),
+    /// A volume stays where it is.
+    Failed(Failed),
+}
+
+/// What a run came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// Volumes that arrived in this run.
+    pub arrived: usize,
+    /// Volumes that had arrived before it.
+    pub arrived_before: usize,
+    /// Volumes that stay with the donor, those of earlier runs included.
+    pub failed: Vec<Failed>,
+    /// Volumes that wait for the next run.
+    pub left: usize,
+    /// Why it stopped before its end, if it did.
+    pub stopped: Option<Stopped>,
+    /// What it took.
+    pub elapsed: Duration,
+}
+
+impl Summary {
+    /// Whether every volume has arrived.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && self.left == 0
+    }
+}
+
+#[derive(Default)]
+struct Counted {
+    arrived: usize,
+    stopped: Option<Stopped>,
+    broken: Option<JournalError>,
+}
+
+impl Run<'_> {
+    /// Moves what is left. Offers that an earlier run has made are accepted first.
+    ///
+    /// # Errors
+    /// [`JournalError`] when nothing can be written down any more: volumes under way are finished
+    /// as far as they get, and no more are begun.
+    pub async fn go(&self, show: &(dyn Fn(&Event) + Sync)) -> Result<Summary, JournalError> {
+        let begun = Instant::now();
+        let places = self.journal.places();
+        let arrived = |place: &Place| matches!(place, Place::Arrived);
+        let arrived_before = places.iter().filter(|(_, place)| arrived(place)).count();
+        let rank = |place: &Place| match place {
+            Place::Offered { .. } => Some(0),
+            Place::Planned => Some(1),
+            Place::Arrived | Place::Failed { .. } => None,
+        };
+        let mut todo: Vec<_> =
+            places.into_iter().filter_map(|(id, place)| Some((rank(&place)?, id, place))).collect();
+        todo.sort_by_key(|(rank, ..)| *rank);
+        let counted = Mutex::new(Counted::default());
+        let jobs = self.jobs.get();
+        futures::stream::iter(todo)
+            .for_each_concurrent(jobs, |(_, volume, place)| {
+                self.bring(volume, place, &counted, show)
+            })
+            .await;
+        let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(error) = counted.broken {
+            return Err(error);
+        }
+        self.journal.tidy()?;
+        let mut summary = Summary {
+            arrived: counted.arrived,
+            arrived_before,
+            failed: Vec::new(),
+            left: 0,
+            stopped: counted.stopped,
+            elapsed: begun.elapsed(),
+        };
+        for (volume, place) in self.journal.places() {
+            match place {
+                Place::Arrived => {}
+                Place::Failed { reason } => summary.failed.push(Failed { volume, reason }),
+                Place::Planned | Place::Offered { .. } => summary.left += 1,
+            }
+        }
+        Ok(summary)
+    }
+
+    async fn bring(
+        &self,
+        volume: VolumeId,
+        place: Place,
+        counted: &Mutex<Counted>,
+        show: &(dyn Fn(&Event) + Sync),
+    ) {
+        let lock = || counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.stop.is_cancelled() {
+            lock().stopped.get_or_insert(Stopped::Asked);
+            return;
+        }
+        let Self { donor, recipient, journal, stop, .. } = self;
+        let mover = Mover { donor, recipient, journal, stop };
+        let outcome = mover.bring(&volume, place).await;
+        let fail = |reason: String| {
+            let failed = Failed { volume: volume.clone(), reason };
+            show(&Event::Failed(failed.clone()));
+            self.journal.record(&volume, Place::Failed { reason: failed.reason })
+        };
+        let recorded = match outcome {
+            Ok(()) => {
+                lock().arrived += 1;
+                show(&Event::Arrived(volume.clone()));
+                Ok(())
+            }
+            Err(Trouble::Own(reason)) => fail(reason),
+            Err(Trouble::Forbidden(reason)) => {
+                self.halt(&mut lock(), Stopped::Systemic(reason.clone()));
+                fail(reason)
+            }
+            Err(Trouble::Systemic(reason)) => {
+                self.halt(&mut lock(), Stopped::Systemic(reason));
+                Ok(())
+            }
+            Err(Trouble::Asked) => {
+                self.halt(&mut lock(), Stopped::Asked);
+                Ok(())
+            }
+            Err(Trouble::Journal(error)) => Err(error),
+        };
+        if let Err(error) = recorded {
+            self.halt(&mut lock(), Stopped::Systemic(error.to_string()));
+            lock().broken.get_or_insert(error);
+        }
+    }
+
+    /// No more volumes are begun.
+    fn halt(&self, counted: &mut Counted, why: Stopped) {
+        counted.stopped.get_or_insert(why);
+        self.stop.cancel();
+    }
+}
