@@ -7,6 +7,7 @@
 mod ci;
 mod conformance;
 mod fuzz;
+mod mutants;
 mod page;
 mod process;
 mod readme;
@@ -36,6 +37,8 @@ enum Task {
     Tidy,
     /// Fuzzes a target, or every target in turn
     Fuzz(fuzz::Options),
+    /// Small changes to the heart of the protocol, each of which must make a test fail
+    Mutants(mutants::Options),
     /// The real clients, and real Keystone and Barbican
     Conformance {
         #[command(subcommand)]
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Task::Ci(options) => ci::run(&workspace, &options),
         Task::Tidy => tidy::run(&workspace),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
+        Task::Mutants(options) => mutants::run(&workspace, &options),
         Task::Conformance { suite } => conformance::run(&workspace, &suite),
         Task::Services { action } => services::run(&workspace, &action),
         Task::Page => page::run(&workspace),
