@@ -12,7 +12,7 @@ fn start(path: &Path) -> Cloud {
     let mut config = Config::new(PASSWORD);
     config.clock = Clock::frozen(datetime!(2026-11-24 03:55:05 UTC));
     config.state_file = Some(path.to_owned());
-    Cloud { simulator: Simulator::new(config).unwrap() }
+    Cloud::from(Simulator::new(config).unwrap())
 }
 
 /// Makes a user with a password of its own, and a credential of x; both have `secret` in them.
