@@ -2,7 +2,7 @@
 
 use crate::db::Txn;
 use crate::schema::{DEBTS, HAND_OVERS};
-use crate::volumes::{Scope, Snapshot, Volume, live};
+use crate::volumes::{Scope, Snapshot, Volume, live_snapshots, live_volumes};
 use crate::{DbError, Store, debts, journal};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use std::collections::BTreeMap;
@@ -163,7 +163,7 @@ async fn count(txn: &mut Txn, table: &'static str, which: Expr) -> Result<u64, D
 
 async fn volumes(txn: &mut Txn) -> Result<Vec<VolumeView>, DbError> {
     let mut snapshots: BTreeMap<VolumeId, Vec<Row>> = BTreeMap::new();
-    for row in txn.all(&oldest_first("snapshots")).await? {
+    for row in txn.all(&oldest_first(live_snapshots(&Scope::All))).await? {
         let snapshot = Snapshot::read(&row)?;
         snapshots.entry(snapshot.volume).or_default().push(Row {
             id: RowId::Snapshot(snapshot.id),
@@ -179,7 +179,7 @@ async fn volumes(txn: &mut Txn) -> Result<Vec<VolumeView>, DbError> {
         type_names.insert(row.text("id")?, row.text("name")?);
     }
     let mut views = Vec::new();
-    for row in txn.all(&oldest_first("volumes")).await? {
+    for row in txn.all(&oldest_first(live_volumes(&Scope::All))).await? {
         let volume = Volume::read(&row)?;
         views.push(VolumeView {
             snapshots: snapshots.remove(&volume.id).unwrap_or_default(),
@@ -197,8 +197,7 @@ async fn volumes(txn: &mut Txn) -> Result<Vec<VolumeView>, DbError> {
     Ok(views)
 }
 
-fn oldest_first(table: &'static str) -> SelectStatement {
-    let mut select = live(table, &Scope::All);
+fn oldest_first(mut select: SelectStatement) -> SelectStatement {
     select.order_by("created_at", Order::Asc).order_by("id", Order::Asc);
     select
 }

@@ -7,6 +7,24 @@ use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use time::PrimitiveDateTime;
 use transfer_core::{ProjectId, TransferId, VolumeId};
 
+/// What is read of a row, and what a list may be sorted by.
+const COLUMNS: [&str; 14] = [
+    "id",
+    "volume_id",
+    "display_name",
+    "salt",
+    "crypt_hash",
+    "no_snapshots",
+    "source_project_id",
+    "destination_project_id",
+    "accepted",
+    "created_at",
+    "updated_at",
+    "deleted_at",
+    "deleted",
+    "expires_at",
+];
+
 /// An open offer. Its salt and hash stay in the database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Transfer {
@@ -64,7 +82,7 @@ impl Store {
 /// Open offers within a scope. A deleted volume does not hide its offer.
 pub(crate) fn open(scope: &Scope) -> SelectStatement {
     let mut select = Query::select();
-    select.expr(Expr::cust("*")).from("transfers").and_where(Expr::col("deleted").eq(false));
+    select.columns(COLUMNS).from("transfers").and_where(Expr::col("deleted").eq(false));
     if let Scope::Project(project) = scope {
         of_project(&mut select, project);
     }

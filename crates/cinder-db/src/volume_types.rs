@@ -204,7 +204,7 @@ impl Store {
                 if find(&mut txn, &Scope::All, type_id).await?.is_none() {
                     return Err(VolumeTypeError::NotFound(type_id.to_owned()));
                 }
-                let mut used = crate::volumes::live("volumes", &Scope::All);
+                let mut used = crate::volumes::live_volumes(&Scope::All);
                 used.and_where(Expr::col("volume_type_id").eq(type_id)).limit(1);
                 if txn.any(&used).await? {
                     return Err(VolumeTypeError::InUse(type_id.to_owned()));

@@ -4,7 +4,7 @@ use super::volumes::get as get_volume;
 use super::{BlockStorageError, charge, cost, quota_type};
 use crate::db::{Txn, utc_now};
 use crate::quotas::{Kind, QuotaLimits};
-use crate::volumes::{AVAILABLE, Scope, Snapshot, live, touch};
+use crate::volumes::{AVAILABLE, Scope, Snapshot, live_snapshots, touch};
 use crate::{DbError, Store, dialect};
 use sea_query::{Expr, ExprTrait, Order, Query};
 use transfer_core::{SecretId, SnapshotId, UserId, VolumeId};
@@ -112,7 +112,7 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn snapshots(&self, scope: &Scope) -> Result<Vec<Snapshot>, DbError> {
-        let mut select = live("snapshots", scope);
+        let mut select = live_snapshots(scope);
         select.order_by("created_at", Order::Desc).order_by("id", Order::Desc);
         let rows = self.db.read().await?.all(&select).await?;
         rows.iter().map(Snapshot::read).collect()
@@ -186,7 +186,7 @@ impl Store {
 }
 
 async fn find(txn: &mut Txn, scope: &Scope, id: &SnapshotId) -> Result<Option<Snapshot>, DbError> {
-    let mut select = live("snapshots", scope);
+    let mut select = live_snapshots(scope);
     select.and_where(Expr::col("id").eq(id.as_str()));
     txn.lock(&mut select);
     txn.first(&select).await?.map(|row| Snapshot::read(&row)).transpose()

@@ -3,7 +3,7 @@
 use super::{BlockStorageError, charge, cost, quota_type};
 use crate::db::{Txn, utc_now};
 use crate::quotas::{self, Kind, QuotaLimits};
-use crate::volumes::{Scope, Volume, find_volume, live, snapshots_of, touch};
+use crate::volumes::{Scope, Volume, find_volume, live_volumes, snapshots_of, touch};
 use crate::{DbError, Store, dialect, volume_types};
 use sea_query::{Expr, ExprTrait, Order, Query};
 use std::collections::BTreeMap;
@@ -93,7 +93,7 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn volumes(&self, scope: &Scope) -> Result<Vec<Volume>, DbError> {
-        let mut select = live("volumes", scope);
+        let mut select = live_volumes(scope);
         select.order_by("created_at", Order::Desc).order_by("id", Order::Desc);
         let rows = self.db.read().await?.all(&select).await?;
         rows.iter().map(Volume::read).collect()

@@ -4,8 +4,9 @@
 use crate::database::Kind;
 use crate::fixture::{Fixture, accept, cancel, copied, initiate};
 use crate::proxy::{Cut, Proxy};
-use cinder_db::{ClaimError, DbError, EndError, Store, StoreConfig};
+use cinder_db::{ClaimError, DbError, EndError, Scope, Store, StoreConfig, TransferQuery};
 use futures::future::join_all;
+use std::collections::BTreeMap;
 use transfer_core::{HandOver, Phase};
 
 /// An encrypted volume, unless this is SQLite.
@@ -195,6 +196,34 @@ async fn connections_that_broke_while_nobody_used_them_are_replaced() {
     proxy.break_all();
     let (one, other) = tokio::join!(store.ping(), store.ping());
     one.and(other).expect("answers on other connections");
+}
+
+#[tokio::test]
+async fn cinder_may_add_columns_while_the_service_runs() {
+    let fixture = Fixture::new().await;
+    fixture.volume("v", "x", Some("k")).await;
+    fixture.snapshot("s", "v").await;
+    fixture.offer("o", "v", "x").await;
+    let config = StoreConfig { url: fixture.database.url.clone(), max_connections: 1 };
+    let store = Store::connect(&config).await.expect("connects");
+    let query = TransferQuery {
+        scope: Scope::All,
+        filters: BTreeMap::new(),
+        sort: Vec::new(),
+        marker: None,
+        limit: None,
+        offset: 0,
+    };
+    let look = async || {
+        store.volume(&Scope::All, &"v".into()).await.expect("read").expect("there");
+        assert_eq!(store.snapshots_of(&"v".into()).await.expect("read").len(), 1);
+        assert_eq!(store.transfers(&query).await.expect("listed").len(), 1);
+    };
+    look().await;
+    for table in ["volumes", "snapshots", "transfers"] {
+        fixture.sql(&format!("ALTER TABLE {table} ADD COLUMN later INTEGER")).await;
+    }
+    look().await;
 }
 
 #[tokio::test]
