@@ -123,7 +123,7 @@ options! {
     /// `[database]`
     database = "database" {
         CONNECTION: String = "connection",
-            "Cinder's database, such as sqlite:///var/lib/cinder/cinder.sqlite", .secret(Password);
+            "Cinder's database, as mysql+pymysql://cinder:…@db.example/cinder", .secret(Password);
         MAX_POOL_SIZE: i64 = "max_pool_size", "Most connections that are kept; 0 is no limit",
             .or("5"), .least(0);
         MAX_OVERFLOW: i64 = "max_overflow", "Most connections besides those; -1 is no limit",
