@@ -189,8 +189,11 @@ impl Conf {
             for name in names {
                 let of_name = layer.iter().filter(|one| one.name == *name && here(one));
                 let mut assignments: Vec<_> = of_name.collect();
-                if assignments.is_empty() {
+                let Some(last) = assignments.last().copied() else {
                     continue;
+                };
+                if !multi {
+                    return Some(Found { rank: index + 1, assignments: vec![last] });
                 }
                 match &mut found {
                     Some(found) => {
@@ -198,9 +201,6 @@ impl Conf {
                         found.assignments = assignments;
                     }
                     None => found = Some(Found { rank: index + 1, assignments }),
-                }
-                if !multi {
-                    return found;
                 }
             }
         }

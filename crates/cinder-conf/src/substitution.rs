@@ -1,10 +1,9 @@
 //! `$name`, `${name}`, `${group.name}` and `$$` in the values of files.
 //!
 //! Follows oslo.config: `cfg.py` `ConfigOpts._substitute`. A name without a group is looked for in
-//! the value's own group, then in `[DEFAULT]`. Where this knowingly differs: an option that is not
-//! declared here is taken as the files have it, for Cinder may know it; and a name that nobody
-//! says anything of is an error of the value, not of the option. What flags and variables say is
-//! taken as it is.
+//! the value's own group, then in `[DEFAULT]`. Where this knowingly differs: an option that neither
+//! of them declares here is taken as the files have it, for Cinder may know it. What flags and
+//! variables say is taken as it is.
 
 use crate::conf::{Assignment, Conf, Origin};
 use crate::option::{Declared, Secret};
@@ -86,35 +85,46 @@ impl Conf {
 
     fn referred(&self, name: &str, group: &str, taken: &mut Taken) -> Result<String, String> {
         let (of, short) = name.split_once('.').unwrap_or((group, name));
-        for (group, name) in [(of, short), ("DEFAULT", name)] {
-            let place = (group.to_owned(), name.to_owned());
-            if taken.path.contains(&place) {
-                return Err(format!("${name} leads back to itself; write the value out"));
-            }
-            taken.path.push(place);
-            let text = self.one(group, name, taken)?;
-            taken.path.pop();
-            if let Some(text) = text {
-                return Ok(text);
-            }
+        let places = [(of, short), ("DEFAULT", name)];
+        let known = places.iter().find_map(|place| Some((place, self.known(place)?)));
+        let said = || places.iter().find_map(|place| Some((place, self.said(place)?)));
+        if let Some((place, option)) = known {
+            let texts = taken.through(place, |taken| self.declared(option, taken))?;
+            taken.secret |= option.secret != Secret::Nothing;
+            Ok((option.shown)(&texts, &option.limits)?.unwrap_or_default())
+        } else if let Some((place, assignment)) = said() {
+            taken.through(place, |taken| self.text(assignment, taken))
+        } else {
+            Err(format!(
+                "${name} is set nowhere in the files; write the value out, or $$ for a dollar sign"
+            ))
         }
-        Err(format!(
-            "${name} is set nowhere in the files; write the value out, or $$ for a dollar sign"
-        ))
     }
 
-    /// One option as text; `None` if it is neither known nor said anything of.
-    fn one(&self, group: &str, name: &str, taken: &mut Taken) -> Result<Option<String>, String> {
-        let here = |option: &&Declared| option.name == name && self.group_of(option) == group;
-        if let Some(option) = options::all().find(here) {
-            taken.secret |= option.secret != Secret::Nothing;
-            let texts = self.declared(option, taken)?;
-            return Ok(Some((option.shown)(&texts, &option.limits)?.unwrap_or_default()));
+    fn known(&self, (group, name): &(&str, &str)) -> Option<&'static Declared> {
+        options::all().find(|option| option.name == *name && self.group_of(option) == *group)
+    }
+
+    fn said(&self, (group, name): &(&str, &str)) -> Option<&Assignment> {
+        self.find(&[name], false, |one| one.group == *group)?.assignments.pop()
+    }
+}
+
+impl Taken {
+    /// Goes into a reference and comes back.
+    fn through<T>(
+        &mut self,
+        (group, name): &(&str, &str),
+        inside: impl FnOnce(&mut Self) -> Result<T, String>,
+    ) -> Result<T, String> {
+        let place = ((*group).to_owned(), (*name).to_owned());
+        if self.path.contains(&place) {
+            return Err(format!("${name} leads back to itself; write the value out"));
         }
-        match self.find(&[name], false, |assignment| assignment.group == group) {
-            None => Ok(None),
-            Some(found) => found.assignments.last().map(|one| self.text(one, taken)).transpose(),
-        }
+        self.path.push(place);
+        let found = inside(self)?;
+        self.path.pop();
+        Ok(found)
     }
 }
 

@@ -47,6 +47,8 @@ fn names_are_substituted() {
         ("log_file=$ a ${ } ${} $1", Some("$ a ${ } ${} $1")),
         ("log_file=${log_dir", Some("${log_dir")),
         ("log_file=$nosuch", None),
+        ("log_file=$nosuch\nlog_file=a", Some("a")),
+        ("log_file=$log_file\nlogfile=$log_file\nlog_file=a", Some("a")),
         ("log_file=$database.nosuch", None),
         ("log_file=$h.nosuch", None),
         ("log_file=$log_file", None),
@@ -67,6 +69,10 @@ fn a_name_without_a_group_is_looked_for_at_home_and_then_in_default() {
         ("[keystone_authtoken]\ncafile=$region_name\nregion_name=x\n", "x"),
         ("[keystone_authtoken]\ncafile=$log_dir\n[DEFAULT]\nlog_dir=x\n", "x"),
         ("[keystone_authtoken]\ncafile=$region_name\n[DEFAULT]\nregion_name=x\n", ""),
+        ("[keystone_authtoken]\ncafile=$debug\ndebug=x\n[DEFAULT]\ndebug=1\n", "True"),
+        // neither of which is declared
+        ("[keystone_authtoken]\ncafile=$ours\nours=x\n[DEFAULT]\nours=y\n", "x"),
+        ("[keystone_authtoken]\ncafile=$ours\n[DEFAULT]\nours=y\n", "y"),
     ] {
         let found = conf(&[text]).get(&keystone_authtoken::CAFILE).unwrap();
         assert_eq!(found.as_deref(), Some(value), "{text}");
