@@ -8,6 +8,8 @@ use crate::settings::Settings;
 use anyhow::Context as _;
 use axum::error_handling::HandleError;
 use axum::http::StatusCode;
+use cinder_conf::options::{barbican, database, keystone_authtoken, volume_transfer};
+use cinder_conf::{Assignment, Declared, Origin};
 use clap::Args;
 use simulator::{BarbicanPolicy, Config, Simulator, Urls};
 use std::net::SocketAddr;
@@ -115,6 +117,22 @@ fn announce(options: &StackOptions, simulated: &Simulated) -> anyhow::Result<()>
     Ok(())
 }
 
+/// What the service of a stack is told, whatever else it is told.
+fn stack_settings(options: &StackOptions, urls: &Ready, folder: &Path) -> Vec<Assignment> {
+    let database = format!("sqlite://{}?mode=rwc", folder.join("cinder.sqlite").display());
+    let said: [(&Declared, &str); 8] = [
+        (&database::CONNECTION.declared, &database),
+        (&database::MAX_POOL_SIZE.declared, "8"),
+        (&database::MAX_OVERFLOW.declared, "0"),
+        (&volume_transfer::CREATE_TABLES.declared, "true"),
+        (&keystone_authtoken::AUTH_URL.declared, &format!("{}/v3", urls.identity)),
+        (&keystone_authtoken::AUTH_TYPE.declared, "password"),
+        (&keystone_authtoken::PASSWORD.declared, &options.password),
+        (&barbican::BARBICAN_ENDPOINT.declared, &urls.key_manager),
+    ];
+    said.map(|(option, text)| Assignment::of(option, text, Origin::Flag("--dev"))).into()
+}
+
 /// Serves the whole stack until `stop`. Calls `ready` once everything answers.
 ///
 /// # Errors
@@ -131,16 +149,7 @@ pub async fn run(
     let simulated = simulate(options, both, listener.local_addr()?)?;
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder: &Path = options.state_dir.as_deref().unwrap_or(scratch.path());
-    let password_file = scratch.path().join("password");
-    std::fs::write(&password_file, &options.password).context("no temporary file")?;
-    let settings = Settings {
-        database: Some(format!("sqlite://{}?mode=rwc", folder.join("cinder.sqlite").display())),
-        create_tables: true,
-        auth_url: Some(format!("{}/v3", simulated.urls.identity).parse()?),
-        key_manager_url: Some(simulated.urls.key_manager.parse()?),
-        password_file: Some(password_file),
-        ..settings
-    };
+    let settings = settings.under(stack_settings(options, &simulated.urls, folder));
     let store = service::connect(&settings).await?;
     let service = Service::on_store(&settings, store.clone()).await?;
     let volumes = simulated.simulator.block_storage_service(&store);
@@ -148,8 +157,9 @@ pub async fn run(
     service.engine.start_recovery();
     announce(options, &simulated)?;
     ready(&simulated.urls);
-    serve_until(listener, router, stop, settings.grace()).await?;
-    if !service.engine.shut_down(settings.grace()).await {
+    let grace = settings.grace()?;
+    serve_until(listener, router, stop, grace).await?;
+    if !service.engine.shut_down(grace).await {
         tracing::warn!("operations still in progress; recovery takes over when their leases end");
     }
     simulated.servers.stop().await;

@@ -9,9 +9,11 @@
 pub mod bulk;
 pub mod check;
 pub mod clouds;
+pub mod config;
 pub mod demo;
 pub mod dev_stack;
 pub mod listening;
+pub mod logs;
 pub mod ready;
 pub mod recover;
 pub mod service;

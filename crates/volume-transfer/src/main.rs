@@ -3,17 +3,17 @@
 //! Exit codes: 0 success, 1 the command found or met something wrong, 2 wrong usage or settings.
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use volume_transfer::bulk::{self, BulkOptions};
 use volume_transfer::check::{self, CheckOptions};
 use volume_transfer::demo::{self, Show};
 use volume_transfer::dev_stack::{self, StackOptions};
 use volume_transfer::listening::stop_on_signals;
+use volume_transfer::logs::LogFormat;
 use volume_transfer::ready::Ready;
-use volume_transfer::settings::Settings;
-use volume_transfer::{recover, service};
+use volume_transfer::settings::SettingsArgs;
+use volume_transfer::{config, recover, service};
 
 /// Hands encrypted OpenStack volumes from one project to another, with their key.
 #[derive(Parser)]
@@ -31,17 +31,10 @@ const EXAMPLES: &str = "Examples:
   volume-transfer check                    prove that no interleaving harms them
   volume-transfer serve --dev --clouds clouds.yaml
                                            a stack for the OpenStack clients
-  volume-transfer serve --help             the service beside a real Keystone and Barbican
+  volume-transfer serve --help             the service beside a real Cinder
+  volume-transfer config                   what counts of its cinder.conf, and why
 
 RUST_LOG=debug shows more, RUST_LOG=warn less.";
-
-#[derive(Clone, Copy, ValueEnum)]
-enum LogFormat {
-    /// Lines for people
-    Text,
-    /// One JSON object a line
-    Json,
-}
 
 #[derive(Subcommand)]
 enum Command {
@@ -74,22 +67,22 @@ known-bad protocol was rejected; with 1 otherwise.")]
   volume-transfer serve --dev --clouds clouds.yaml
       then: openstack --os-cloud donor --os-volume-api-version 3.70 volume list
   volume-transfer serve --dev --ephemeral --ready-file ready.json --state-dir state
+  volume-transfer serve --config-file /etc/cinder/cinder.conf --listen 127.0.0.1:8778
   VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database postgresql://cinder@db/cinder \\
       --auth-url http://127.0.0.1:5000/v3 --username cinder --project-name service
 
-The settings can also stand in a file, with underscores: auth_url = \"…\" (--config serve.toml).
+Flags go before the environment, and the environment before cinder.conf; `volume-transfer config`
+shows every option and what counts. Options that Cinder does not have stand in [volume_transfer].
 VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, unless a file does.
+With --dev, cinder.conf is read only where it is named.
 --state-dir, --clouds, --port-base, --ephemeral, --password, --seed and --barbican-policy are for
 --dev.")]
     Serve {
         /// Run Keystone, Barbican and a small block storage, too, for development
         #[arg(long)]
         dev: bool,
-        /// Settings, as TOML; flags and the environment go before it
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
         #[command(flatten)]
-        settings: Box<Settings>,
+        settings: SettingsArgs,
         #[command(flatten)]
         stack: StackOptions,
     },
@@ -117,30 +110,40 @@ Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands
     Bulk(BulkOptions),
     /// One pass of recovery: end what crashed drivers left, pay the service's debts, report
     #[command(after_help = "Examples:
-  volume-transfer recover --config serve.toml
-  volume-transfer recover --config serve.toml --json | jq .owed
+  volume-transfer recover --config-file /etc/cinder/cinder.conf
+  volume-transfer recover --json | jq .owed
 
 Exits with 1 while something stays to be done, for instance a debt that only its project can pay.")]
     Recover {
         /// JSON instead of text
         #[arg(long)]
         json: bool,
-        /// Settings, as TOML; flags and the environment go before it
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
         #[command(flatten)]
-        settings: Box<Settings>,
+        settings: SettingsArgs,
+    },
+    /// Show every option with its value and where that comes from; secrets are masked
+    #[command(after_help = "Examples:
+  volume-transfer config
+  volume-transfer config --config-file cinder.conf --config-dir cinder.conf.d
+  volume-transfer config --json | jq '.[] | select(.origin != \"default\")'
+
+Takes the flags and variables of serve. Exits with 2 if serve would not take the settings.")]
+    Config {
+        /// JSON instead of text
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        settings: SettingsArgs,
     },
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    init_logs(cli.log_format, default_level(&cli.command));
     let outcome = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .context("no runtime")
-        .and_then(|runtime| runtime.block_on(run(cli.command)));
+        .and_then(|runtime| runtime.block_on(run(cli.command, cli.log_format)));
     match outcome {
         Ok(code) => code,
         Err(error) => {
@@ -150,19 +153,24 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
+async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo { json, seed } => {
+            // the demo tells its story itself
+            logs.begin("error");
             let binary = std::env::current_exe().context("where is this program?")?;
             let show = if json { Show::Json } else { Show::Tables };
             Ok(exit(demo::run(binary, show, seed).await?))
         }
         Command::Check(options) => {
+            // a check lets things go wrong all the time
+            logs.begin("off");
             let checked = tokio::task::spawn_blocking(move || check::run(&options));
             Ok(exit(checked.await.context("the check has panicked")??))
         }
-        Command::Serve { dev, config, settings, stack } => {
-            let settings = merged(*settings, config)?;
+        Command::Serve { dev, settings, stack } => {
+            let settings = if dev { settings.settings_alone()? } else { settings.settings()? };
+            logs.begin_as(&settings)?;
             let stop = stop_on_signals()?;
             if dev {
                 dev_stack::run(&stack, settings, stop, announce).await?;
@@ -172,26 +180,28 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Simulate { stack } => {
+            logs.begin("info");
             dev_stack::run_simulator(&stack, stop_on_signals()?, announce).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bulk(options) => {
+            logs.begin("error");
             let stop = stop_on_signals()?;
             bulk::end_at_second_signal(stop.clone());
             Ok(exit(bulk::run(&options, stop).await?))
         }
-        Command::Recover { json, config, settings } => {
-            let report = recover::run(&merged(*settings, config)?).await?;
+        Command::Recover { json, settings } => {
+            let settings = settings.settings()?;
+            logs.begin_as(&settings)?;
+            let report = recover::run(&settings).await?;
             print_report(&report, json)?;
             Ok(exit(report.is_clean()))
         }
-    }
-}
-
-fn merged(flags: Settings, file: Option<PathBuf>) -> anyhow::Result<Settings> {
-    match file {
-        Some(path) => Ok(flags.over(Settings::from_file(&path)?)),
-        None => Ok(flags),
+        Command::Config { json, settings } => {
+            logs.begin("off");
+            config::print(&settings.settings()?, json)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -225,27 +235,4 @@ fn print_report(report: &recover::Report, json: bool) -> anyhow::Result<()> {
         println!("owed by {authority}: {count} (paid at its next request)");
     }
     Ok(())
-}
-
-/// What is logged unless RUST_LOG says otherwise: the demo tells its story itself, and a check lets
-/// things go wrong all the time.
-fn default_level(command: &Command) -> &'static str {
-    match command {
-        Command::Check(_) => "off",
-        Command::Demo { .. } | Command::Bulk(_) => "error",
-        Command::Serve { .. } | Command::Simulate { .. } | Command::Recover { .. } => "info",
-    }
-}
-
-fn init_logs(format: LogFormat, default: &str) {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => {
-            use std::io::IsTerminal as _;
-            logs.with_ansi(std::io::stderr().is_terminal()).init();
-        }
-        LogFormat::Json => logs.json().init(),
-    }
 }

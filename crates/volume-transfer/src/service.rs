@@ -6,15 +6,15 @@ use crate::settings::Settings;
 use anyhow::Context as _;
 use axum::Router;
 use barbican_client::Barbican;
-use cinder_db::{QuotaLimits, Scope, Store, StoreConfig};
+use cinder_db::{Scope, Store};
 use keystone_client::{CacheLimits, Clock, Keystone, ServiceSession, Validator};
-use openstack_http::{Exchange, Wire};
+use openstack_http::{Exchange, Tls, Wire};
 use std::path::Path;
 use std::sync::Arc;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use transfer_api::{Api, ApiConfig};
+use transfer_api::Api;
 use transfer_core::VolumeId;
 use transfer_engine::Engine;
 use url::Url;
@@ -47,33 +47,31 @@ impl Service {
     /// # Errors
     /// As [`Service::build`].
     pub async fn on_store(settings: &Settings, store: Store) -> anyhow::Result<Self> {
-        let exchange: Arc<dyn Exchange> =
-            Arc::new(Wire::new(&settings.tls()?, settings.limits()).context("TLS setup failed")?);
-        let identity = settings.auth_url()?.clone();
+        let limits = settings.limits()?;
+        let wire = |tls: &Tls| -> anyhow::Result<Arc<dyn Exchange>> {
+            Ok(Arc::new(Wire::new(tls, limits).context("TLS setup failed")?))
+        };
+        let identity = settings.auth_url()?;
         let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-        let keystone = Keystone::new(&identity, exchange.clone());
+        let keystone = Keystone::new(&identity, wire(&settings.keystone_tls()?)?);
         let credentials = settings.credentials()?;
         let session = Arc::new(ServiceSession::new(keystone.clone(), credentials, clock.clone()));
-        let key_manager = match &settings.key_manager_url {
-            Some(url) => url.clone(),
+        let key_manager = match settings.key_manager()? {
+            Some(url) => url,
             None => find_key_manager(settings, &identity, &session).await?,
         };
         let engine = Engine::new(
             store,
-            Barbican::new(&key_manager, exchange),
+            Barbican::new(&key_manager, wire(&settings.barbican_tls()?)?),
             session.clone(),
-            QuotaLimits::default(),
+            settings.quotas()?,
             settings.engine()?,
         );
         let validator = Validator::new(keystone, session, clock, CacheLimits::default());
         let router = transfer_api::router(Api {
             engine: engine.clone(),
             validator: Arc::new(validator),
-            config: ApiConfig {
-                public_endpoint: settings.public_endpoint.clone(),
-                www_authenticate_uri: identity.to_string(),
-                ..ApiConfig::default()
-            },
+            config: settings.api()?,
         });
         Ok(Self { engine, router, identity, key_manager })
     }
@@ -84,15 +82,9 @@ impl Service {
 /// # Errors
 /// When the database cannot be opened, or holds no Cinder and was not to be given one.
 pub async fn connect(settings: &Settings) -> anyhow::Result<Store> {
-    let url = settings.database()?;
-    let max_connections = settings.database_connections.unwrap_or(8);
-    anyhow::ensure!(
-        max_connections > 0,
-        "--database-connections 0 reaches no database: say 1 or more"
-    );
-    let config = StoreConfig { url: url.to_owned(), max_connections };
+    let config = settings.database()?;
     let store = Store::connect(&config).await.context("the database cannot be opened")?;
-    if settings.create_tables {
+    if settings.create_tables()? {
         store.create_cinder_tables().await.context("Cinder's tables could not be made")?;
     }
     // Before anything is made: a wrong path to some other file must not look like a database.
@@ -115,9 +107,9 @@ async fn find_key_manager(
     let issued = session.token().await.with_context(|| {
         format!("no token from Keystone at {identity}; check its address and the credentials")
     })?;
-    let interface = settings.interface.as_deref().unwrap_or("internal");
-    let region = settings.region_name.as_deref();
-    issued.identity.catalog.endpoint(&["key-manager"], interface, region).with_context(|| {
+    let (interface, region) = (settings.interface()?, settings.region()?);
+    let region = region.as_deref();
+    issued.identity.catalog.endpoint(&["key-manager"], &interface, region).with_context(|| {
         format!(
             "the catalogue has no {interface} key-manager endpoint in region {}; \
              say --key-manager-url, --interface or --region-name",
@@ -136,10 +128,14 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let service = Service::build(settings).await?;
-    let listener = TcpListener::bind(settings.listen())
-        .await
-        .with_context(|| format!("cannot listen on {}", settings.listen()))?;
+    let (host, port) = settings.listen()?;
+    let listener = TcpListener::bind((host.as_str(), port)).await.with_context(|| {
+        format!("cannot listen on {host}, port {port}; say --listen or [volume_transfer] listen")
+    })?;
     let own = Url::parse(&format!("http://{}", listener.local_addr()?))?;
+    for (option, why) in settings.in_vain() {
+        tracing::info!(option, why, "set, and not used");
+    }
     tracing::info!(listen = %own, key_manager = %service.key_manager, "serving");
     let engine = service.engine.clone();
     engine.start_recovery();
@@ -151,8 +147,9 @@ pub async fn run(
         };
         urls.write(path)?;
     }
-    serve_until(listener, service.router, stop, settings.grace()).await?;
-    if !engine.shut_down(settings.grace()).await {
+    let grace = settings.grace()?;
+    serve_until(listener, service.router, stop, grace).await?;
+    if !engine.shut_down(grace).await {
         tracing::warn!("operations still in progress; recovery takes over when their leases end");
     }
     tracing::info!("stopped");

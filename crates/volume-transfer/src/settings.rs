@@ -1,153 +1,126 @@
-//! The settings of `serve`: one struct that flags, the environment and a file fill alike.
+//! The settings of the service: `cinder.conf`, with the environment and flags above it.
 //!
-//! A flag wins over the environment, the environment over the file, the file over the default.
-//! Whatever is wrong or missing is said with the remedy before anything starts.
+//! A flag wins over the environment, the environment over the files, a later file over an earlier
+//! one, and the files over the defaults. Of two options that exclude each other the one that was
+//! said more strongly counts. Whatever is wrong or missing is said with its place and the remedy
+//! before anything starts.
+
+mod flags;
+
+pub use flags::SettingsArgs;
 
 use anyhow::{Context as _, bail};
-use clap::Args;
+use cinder_conf::options::{
+    barbican, database, default_group, key_manager, keystone_authtoken, oslo_middleware,
+    volume_transfer,
+};
+use cinder_conf::{Assignment, Conf, Opt, Origin, Wrong};
+use cinder_db::{QuotaLimits, StoreConfig};
 use keystone_client::{ApplicationCredential, Credentials, DomainRef, ProjectRef, UserRef};
 use openstack_http::{Limits, Password, Tls};
-use serde::Deserialize;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use transfer_api::ApiConfig;
 use url::Url;
 
-/// Settings of the service. In a file, the same names with underscores: `auth_url = "…"`.
-#[derive(Args, Deserialize, Clone, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct Settings {
-    /// Address to listen on [default: 127.0.0.1:8776]
-    #[arg(long, env = "VOLUME_TRANSFER_LISTEN", value_name = "ADDR:PORT")]
-    pub listen: Option<SocketAddr>,
-    /// Cinder's database, as in cinder.conf: mysql+pymysql://cinder:…@db.example/cinder
-    #[arg(long, env = "VOLUME_TRANSFER_DATABASE", hide_env_values = true, value_name = "URL")]
-    pub database: Option<String>,
-    /// Make Cinder's own tables, too, where the database has none (for development)
-    #[arg(long, env = "VOLUME_TRANSFER_CREATE_TABLES")]
-    #[serde(default)]
-    pub create_tables: bool,
-    /// Keystone, with or without /v3
-    #[arg(long, env = "OS_AUTH_URL", value_name = "URL")]
-    pub auth_url: Option<Url>,
-    /// The service's user [default: cinder]
-    #[arg(long, env = "OS_USERNAME", value_name = "NAME")]
-    pub username: Option<String>,
-    /// The domain of that user [default: Default]
-    #[arg(long, env = "OS_USER_DOMAIN_NAME", value_name = "NAME")]
-    pub user_domain_name: Option<String>,
-    /// A file that holds the password and nothing else
-    #[arg(long, env = "VOLUME_TRANSFER_PASSWORD_FILE", value_name = "FILE")]
-    pub password_file: Option<PathBuf>,
-    /// The service's project [default: service]
-    #[arg(long, env = "OS_PROJECT_NAME", value_name = "NAME")]
-    pub project_name: Option<String>,
-    /// The domain of that project [default: Default]
-    #[arg(long, env = "OS_PROJECT_DOMAIN_NAME", value_name = "NAME")]
-    pub project_domain_name: Option<String>,
-    /// An application credential instead of user and password
-    #[arg(long, env = "OS_APPLICATION_CREDENTIAL_ID", value_name = "ID")]
-    pub application_credential_id: Option<String>,
-    /// A file that holds that credential's secret and nothing else
-    #[arg(long, env = "VOLUME_TRANSFER_APPLICATION_CREDENTIAL_SECRET_FILE", value_name = "FILE")]
-    pub application_credential_secret_file: Option<PathBuf>,
-    /// The region of the endpoints in the catalogue
-    #[arg(long, env = "OS_REGION_NAME", value_name = "NAME")]
-    pub region_name: Option<String>,
-    /// The interface of the endpoints in the catalogue [default: internal]
-    #[arg(long, env = "OS_INTERFACE", value_name = "NAME")]
-    pub interface: Option<String>,
-    /// Barbican, instead of the one in the catalogue
-    #[arg(long, env = "VOLUME_TRANSFER_KEY_MANAGER_URL", value_name = "URL")]
-    pub key_manager_url: Option<Url>,
-    /// Certificates to trust besides the system's, as PEM
-    #[arg(long, env = "OS_CACERT", value_name = "FILE")]
-    pub cacert: Option<PathBuf>,
-    /// Do not verify TLS certificates
-    #[arg(long, env = "VOLUME_TRANSFER_INSECURE")]
-    #[serde(default)]
-    pub insecure: bool,
-    /// What links in replies begin with, instead of the request's own host
-    #[arg(long, env = "VOLUME_TRANSFER_PUBLIC_ENDPOINT", value_name = "URL")]
-    pub public_endpoint: Option<Url>,
-    /// How long a claim lasts without a sign of life, in milliseconds [default: 60000]
-    #[arg(long, env = "VOLUME_TRANSFER_LEASE_MS", value_name = "MS")]
-    pub lease_ms: Option<u64>,
-    /// How long an operation tries again after unknown outcomes, in milliseconds [default: 15000]
-    #[arg(long, env = "VOLUME_TRANSFER_PATIENCE_MS", value_name = "MS")]
-    pub patience_ms: Option<u64>,
-    /// Time limit of one call to Keystone or Barbican, in milliseconds [default: 20000]
-    #[arg(long, env = "VOLUME_TRANSFER_CALL_TIMEOUT_MS", value_name = "MS")]
-    pub call_timeout_ms: Option<u64>,
-    /// Time between two passes of recovery, in milliseconds [default: 5000]
-    #[arg(long, env = "VOLUME_TRANSFER_RECOVERY_PERIOD_MS", value_name = "MS")]
-    pub recovery_period_ms: Option<u64>,
-    /// How long a stop waits for operations in progress, in milliseconds [default: 20000]
-    #[arg(long, env = "VOLUME_TRANSFER_GRACE_MS", value_name = "MS")]
-    pub grace_ms: Option<u64>,
-    /// Most connections to the database [default: 8]
-    #[arg(long, env = "VOLUME_TRANSFER_DATABASE_CONNECTIONS", value_name = "N")]
-    pub database_connections: Option<u32>,
-}
+/// The key manager that there is, by its name and by that of its class.
+const BARBICAN: [&str; 2] =
+    ["barbican", "castellan.key_manager.barbican_key_manager.BarbicanKeyManager"];
 
-/// The environment variable that may hold the password.
-const PASSWORD: &str = "VOLUME_TRANSFER_PASSWORD";
-/// The environment variable that may hold an application credential's secret.
-const CREDENTIAL_SECRET: &str = "OS_APPLICATION_CREDENTIAL_SECRET";
+/// As many connections as a pool has that is to have no limit.
+const MOST_CONNECTIONS: i64 = 100;
+
+/// The settings of the service. Has no `Debug`: it holds secrets.
+#[derive(Clone)]
+pub struct Settings(Conf);
 
 impl Settings {
-    /// Reads a settings file.
+    /// Checks every value, and those against each other that must agree.
     ///
     /// # Errors
-    /// When it cannot be read or holds an unknown name or a wrong value.
-    pub fn from_file(path: &Path) -> anyhow::Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("settings file {} cannot be read", path.display()))?;
-        toml::from_str(&text).with_context(|| format!("settings file {} is wrong", path.display()))
-    }
-
-    /// These settings, and where they are silent those of a file.
-    pub fn over(self, file: Self) -> Self {
-        macro_rules! first {
-            ($($field:ident),*; $($flag:ident),*) => {
-                Self {
-                    $($field: self.$field.or(file.$field),)*
-                    $($flag: self.$flag || file.$flag,)*
-                }
-            };
+    /// All that cannot be read, or the first that contradicts another.
+    pub fn new(conf: Conf) -> anyhow::Result<Self> {
+        conf.check()?;
+        let settings = Self(conf);
+        let backend = settings.0.need(&key_manager::BACKEND)?;
+        if !BARBICAN.contains(&backend.as_str()) {
+            let what = "only keys in Barbican change hands; migrate the keys to Barbican and \
+                        write backend = barbican";
+            return Err(settings.0.refuse(&key_manager::BACKEND.declared, what).into());
         }
-        first!(
-            listen, database, auth_url, username, user_domain_name, password_file, project_name,
-            project_domain_name, application_credential_id, application_credential_secret_file,
-            region_name, interface, key_manager_url, cacert, public_endpoint, lease_ms,
-            patience_ms, call_timeout_ms, recovery_period_ms, grace_ms, database_connections;
-            create_tables, insecure
-        )
+        settings.by_application_credential()?;
+        settings.keystone_tls()?;
+        settings.engine()?;
+        Ok(settings)
     }
 
-    /// The address to listen on.
-    pub fn listen(&self) -> SocketAddr {
-        self.listen.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8776)))
+    /// The same, with something said above all else.
+    #[must_use]
+    pub fn under(mut self, layer: Vec<Assignment>) -> Self {
+        self.0.add(layer);
+        self
+    }
+
+    /// Every option, for `config` to show.
+    pub fn conf(&self) -> &Conf {
+        &self.0
+    }
+
+    /// Options that a file sets and the service does nothing about, and why.
+    pub fn in_vain(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        cinder_conf::options::all().filter_map(|option| {
+            let set = matches!(self.0.origin(option), Origin::File { .. });
+            Some((option.name, option.unused.filter(|_| set)?))
+        })
+    }
+
+    /// The host and the port to listen on.
+    ///
+    /// # Errors
+    /// When one of them is empty.
+    pub fn listen(&self) -> Result<(String, u16), Wrong> {
+        Ok(match self.0.get(&volume_transfer::LISTEN)? {
+            Some(address) => (address.ip().to_string(), address.port()),
+            None => (
+                self.0.need(&default_group::OSAPI_VOLUME_LISTEN)?,
+                self.0.need(&default_group::OSAPI_VOLUME_LISTEN_PORT)?,
+            ),
+        })
     }
 
     /// Cinder's database.
     ///
     /// # Errors
     /// When it is not named.
-    pub fn database(&self) -> anyhow::Result<&str> {
-        self.database.as_deref().context(
-            "no database: say --database mysql+pymysql://user:password@host/cinder \
-             or set VOLUME_TRANSFER_DATABASE",
-        )
+    pub fn database(&self) -> anyhow::Result<StoreConfig> {
+        let url = self.text(&database::CONNECTION)?.context(
+            "no database: say --database mysql+pymysql://user:password@host/cinder, \
+             set VOLUME_TRANSFER_DATABASE, or write [database] connection in cinder.conf",
+        )?;
+        let kept = self.0.need(&database::MAX_POOL_SIZE)?;
+        let more = self.0.need(&database::MAX_OVERFLOW)?;
+        let no_limit = kept == 0 || more < 0;
+        let most = if no_limit { MOST_CONNECTIONS } else { kept.saturating_add(more) };
+        let max_connections = u32::try_from(most.min(MOST_CONNECTIONS)).unwrap_or_default();
+        Ok(StoreConfig { url, max_connections })
+    }
+
+    /// Whether Cinder's own tables are to be made.
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn create_tables(&self) -> Result<bool, Wrong> {
+        self.0.need(&volume_transfer::CREATE_TABLES)
     }
 
     /// Keystone's address.
     ///
     /// # Errors
     /// When it is not named.
-    pub fn auth_url(&self) -> anyhow::Result<&Url> {
-        self.auth_url.as_ref().context(
-            "no Keystone: say --auth-url http://keystone.example:5000/v3 or set OS_AUTH_URL",
+    pub fn auth_url(&self) -> anyhow::Result<Url> {
+        self.0.get(&keystone_authtoken::AUTH_URL)?.context(
+            "no Keystone: say --auth-url http://keystone.example:5000/v3, set OS_AUTH_URL, \
+             or write [keystone_authtoken] auth_url in cinder.conf",
         )
     }
 
@@ -156,83 +129,235 @@ impl Settings {
     /// # Errors
     /// When they are incomplete, ambiguous, or their file cannot be read.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
-        let secret = |file: &Option<PathBuf>, variable: &str| -> anyhow::Result<Password> {
-            if let Some(path) = file {
-                let text = std::fs::read_to_string(path)
-                    .with_context(|| format!("secret file {} cannot be read", path.display()))?;
-                return Ok(Password::new(text.trim_end_matches(['\r', '\n'])));
-            }
-            match std::env::var(variable) {
-                Ok(text) => Ok(Password::new(text)),
-                Err(_) => {
-                    bail!("no secret for the service's account: name a file or set {variable}")
-                }
-            }
-        };
-        if let Some(id) = &self.application_credential_id {
-            return Ok(Credentials::ApplicationCredential {
-                credential: ApplicationCredential::Id(id.clone()),
-                secret: secret(&self.application_credential_secret_file, CREDENTIAL_SECRET)?,
-            });
+        use keystone_authtoken as auth;
+        if self.by_application_credential()? {
+            let id = self.text(&auth::APPLICATION_CREDENTIAL_ID)?;
+            let credential = ApplicationCredential::Id(
+                id.context("no application credential: write application_credential_id")?,
+            );
+            let secret = self.secret(
+                &auth::APPLICATION_CREDENTIAL_SECRET,
+                &volume_transfer::APPLICATION_CREDENTIAL_SECRET_FILE,
+                flags::CREDENTIAL_SECRET,
+            )?;
+            return Ok(Credentials::ApplicationCredential { credential, secret });
         }
-        let domain = |name: &Option<String>| {
-            DomainRef::Name(name.clone().unwrap_or_else(|| "Default".to_owned()))
-        };
         Ok(Credentials::Password {
             user: UserRef::Name {
-                name: self.username.clone().unwrap_or_else(|| "cinder".to_owned()),
-                domain: domain(&self.user_domain_name),
+                name: self.0.need(&auth::USERNAME)?,
+                domain: self.domain(&auth::USER_DOMAIN_ID, &auth::USER_DOMAIN_NAME)?,
             },
-            password: secret(&self.password_file, PASSWORD)?,
+            password: self.secret(
+                &auth::PASSWORD,
+                &volume_transfer::PASSWORD_FILE,
+                flags::PASSWORD,
+            )?,
             project: ProjectRef::Name {
-                name: self.project_name.clone().unwrap_or_else(|| "service".to_owned()),
-                domain: domain(&self.project_domain_name),
+                name: self.0.need(&auth::PROJECT_NAME)?,
+                domain: self.domain(&auth::PROJECT_DOMAIN_ID, &auth::PROJECT_DOMAIN_NAME)?,
             },
         })
     }
 
-    /// How far TLS is trusted.
-    ///
-    /// # Errors
-    /// When certificates cannot be read, or are named although they are not to be verified.
-    pub fn tls(&self) -> anyhow::Result<Tls> {
-        match (&self.cacert, self.insecure) {
-            (Some(_), true) => bail!("--cacert and --insecure contradict each other: drop one"),
-            (Some(path), false) => Ok(Tls::SystemAnd(path.clone())),
-            (None, true) => Ok(Tls::Insecure),
-            (None, false) => Ok(Tls::System),
+    fn by_application_credential(&self) -> Result<bool, Wrong> {
+        let option = &keystone_authtoken::AUTH_TYPE;
+        match self.text(option)?.as_deref() {
+            None => Ok(self.text(&keystone_authtoken::APPLICATION_CREDENTIAL_ID)?.is_some()),
+            Some("password" | "v3password") => Ok(false),
+            Some("v3applicationcredential") => Ok(true),
+            Some(_) => {
+                let what = "not known; write password or v3applicationcredential";
+                Err(self.0.refuse(&option.declared, what))
+            }
         }
     }
 
+    /// A secret, or the file that holds it: whichever was said more strongly.
+    fn secret(
+        &self,
+        option: &Opt<String>,
+        file: &Opt<String>,
+        variable: &str,
+    ) -> anyhow::Result<Password> {
+        let secret = self.text(option)?;
+        let path = self.text(file)?;
+        let file_first = self.0.rank(&file.declared) >= self.0.rank(&option.declared);
+        if let Some(path) = path.filter(|_| file_first || secret.is_none()) {
+            let text = std::fs::read_to_string(&path)
+                .with_context(|| format!("secret file {path} cannot be read"))?;
+            return Ok(Password::new(text.trim_end_matches(['\r', '\n'])));
+        }
+        match secret {
+            Some(secret) => Ok(Password::new(secret)),
+            None => bail!(
+                "no secret for the service's account: name a file, set {variable}, or write \
+                 [{}] {} in cinder.conf",
+                option.declared.group,
+                option.declared.name
+            ),
+        }
+    }
+
+    fn domain(&self, id: &Opt<String>, name: &Opt<String>) -> Result<DomainRef, Wrong> {
+        let id_first = self.0.rank(&id.declared) >= self.0.rank(&name.declared);
+        Ok(match self.text(id)?.filter(|_| id_first) {
+            Some(id) => DomainRef::Id(id),
+            None => DomainRef::Name(self.0.need(name)?),
+        })
+    }
+
+    /// How far Keystone's certificate is trusted.
+    ///
+    /// # Errors
+    /// When certificates are named and not to be verified.
+    pub fn keystone_tls(&self) -> Result<Tls, Wrong> {
+        let (insecure, cafile) = (&keystone_authtoken::INSECURE, &keystone_authtoken::CAFILE);
+        let ranks = (self.0.rank(&insecure.declared), self.0.rank(&cafile.declared));
+        match (self.0.need(insecure)?, self.text(cafile)?) {
+            (true, Some(_)) if ranks.0 == ranks.1 => {
+                let place = self.0.origin(&cafile.declared);
+                let what = format!("contradicts {}, {place}: drop one", cafile.declared.name);
+                Err(self.0.refuse(&insecure.declared, what))
+            }
+            (true, path) if path.is_none() || ranks.0 > ranks.1 => Ok(Tls::Insecure),
+            (_, Some(path)) => Ok(Tls::SystemAnd(path.into())),
+            (_, None) => Ok(Tls::System),
+        }
+    }
+
+    /// How far Barbican's certificate is trusted. As castellan has it, `verify_ssl_path` says
+    /// nothing where `verify_ssl` is off.
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn barbican_tls(&self) -> Result<Tls, Wrong> {
+        let (verify, path) = (&barbican::VERIFY_SSL, &barbican::VERIFY_SSL_PATH);
+        let verified =
+            self.0.need(verify)? || self.0.rank(&path.declared) > self.0.rank(&verify.declared);
+        Ok(match self.text(path)? {
+            _ if !verified => Tls::Insecure,
+            Some(path) => Tls::SystemAnd(path.into()),
+            None => Tls::System,
+        })
+    }
+
+    /// Barbican's address, if it is not to be looked for in the catalogue.
+    ///
+    /// # Errors
+    /// As [`Conf::get`].
+    pub fn key_manager(&self) -> Result<Option<Url>, Wrong> {
+        self.0.get(&barbican::BARBICAN_ENDPOINT)
+    }
+
+    /// The interface of Barbican's endpoint in the catalogue.
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn interface(&self) -> Result<String, Wrong> {
+        self.0.need(&barbican::BARBICAN_ENDPOINT_TYPE)
+    }
+
+    /// The region of Barbican's endpoint in the catalogue.
+    ///
+    /// # Errors
+    /// As [`Conf::get`].
+    pub fn region(&self) -> Result<Option<String>, Wrong> {
+        let own = self.text(&barbican::BARBICAN_REGION_NAME)?;
+        if own.is_some() { Ok(own) } else { self.text(&keystone_authtoken::REGION_NAME) }
+    }
+
     /// What one call may take.
-    pub fn limits(&self) -> Limits {
-        Limits { total: ms(self.call_timeout_ms, 20_000), ..Limits::default() }
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn limits(&self) -> Result<Limits, Wrong> {
+        Ok(Limits { total: self.ms(&volume_transfer::CALL_TIMEOUT_MS)?, ..Limits::default() })
     }
 
     /// The engine's times.
     ///
     /// # Errors
     /// When the lease is too short for the patience.
-    pub fn engine(&self) -> anyhow::Result<transfer_engine::Options> {
+    pub fn engine(&self) -> Result<transfer_engine::Options, Wrong> {
         let options = transfer_engine::Options {
-            lease: ms(self.lease_ms, 60_000),
-            patience: ms(self.patience_ms, 15_000),
-            recovery_period: ms(self.recovery_period_ms, 5_000),
+            lease: self.ms(&volume_transfer::LEASE_MS)?,
+            patience: self.ms(&volume_transfer::PATIENCE_MS)?,
+            recovery_period: self.ms(&volume_transfer::RECOVERY_PERIOD_MS)?,
             ..transfer_engine::Options::default()
         };
-        if options.recovery_period.is_zero() {
-            bail!("--recovery-period-ms 0 would be no recovery: say at least 1");
-        }
-        options.check(self.limits().total)?;
+        let checked = options.check(self.limits()?.total);
+        checked.map_err(|error| self.0.refuse(&volume_transfer::LEASE_MS.declared, error))?;
         Ok(options)
     }
 
     /// How long a stop waits.
-    pub fn grace(&self) -> Duration {
-        ms(self.grace_ms, 20_000)
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn grace(&self) -> Result<Duration, Wrong> {
+        self.ms(&volume_transfer::GRACE_MS)
     }
-}
 
-fn ms(set: Option<u64>, default: u64) -> Duration {
-    Duration::from_millis(set.unwrap_or(default))
+    /// The quotas that hold where the database says nothing.
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn quotas(&self) -> Result<QuotaLimits, Wrong> {
+        let expire = self.0.need(&default_group::RESERVATION_EXPIRE)?;
+        Ok(QuotaLimits {
+            volumes: self.0.need(&default_group::QUOTA_VOLUMES)?,
+            snapshots: self.0.need(&default_group::QUOTA_SNAPSHOTS)?,
+            gigabytes: self.0.need(&default_group::QUOTA_GIGABYTES)?,
+            per_volume_gigabytes: self.0.need(&default_group::PER_VOLUME_SIZE_LIMIT)?,
+            no_snapshot_gb_quota: self.0.need(&default_group::NO_SNAPSHOT_GB_QUOTA)?,
+            use_default_quota_class: self.0.need(&default_group::USE_DEFAULT_QUOTA_CLASS)?,
+            reservation_expire_s: u32::try_from(expire).unwrap_or(u32::MAX),
+        })
+    }
+
+    /// What the API is told of its deployment.
+    ///
+    /// # Errors
+    /// As [`Settings::auth_url`] and [`Conf::need`].
+    pub fn api(&self) -> anyhow::Result<ApiConfig> {
+        let page_limit = self.0.need(&default_group::OSAPI_MAX_LIMIT)?;
+        let max_body = self.0.need(&oslo_middleware::MAX_REQUEST_BODY_SIZE)?;
+        let challenge = match self.0.get(&keystone_authtoken::WWW_AUTHENTICATE_URI)? {
+            Some(url) => url,
+            None => self.auth_url()?,
+        };
+        Ok(ApiConfig {
+            public_endpoint: self.0.get(&default_group::PUBLIC_ENDPOINT)?,
+            www_authenticate_uri: challenge.to_string(),
+            max_body: usize::try_from(max_body)?,
+            page_limit: u32::try_from(page_limit)?,
+        })
+    }
+
+    /// Whether more is logged.
+    ///
+    /// # Errors
+    /// As [`Conf::need`].
+    pub fn debug(&self) -> Result<bool, Wrong> {
+        self.0.need(&default_group::DEBUG)
+    }
+
+    /// Where logs go, if not to standard error.
+    ///
+    /// # Errors
+    /// As [`Conf::get`].
+    pub fn log_file(&self) -> Result<Option<PathBuf>, Wrong> {
+        let folder = self.text(&default_group::LOG_DIR)?.unwrap_or_default();
+        let file = self.text(&default_group::LOG_FILE)?;
+        Ok(file.map(|file| Path::new(&folder).join(file)))
+    }
+
+    /// A text that says nothing when it is empty.
+    fn text(&self, option: &Opt<String>) -> Result<Option<String>, Wrong> {
+        Ok(self.0.get(option)?.filter(|text| !text.is_empty()))
+    }
+
+    fn ms(&self, option: &Opt<i64>) -> Result<Duration, Wrong> {
+        Ok(Duration::from_millis(self.0.need(option)?.unsigned_abs()))
+    }
 }

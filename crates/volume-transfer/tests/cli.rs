@@ -15,9 +15,16 @@ fn run(arguments: &[&str]) -> Output {
 
 #[test]
 fn every_command_has_help_with_examples() {
-    for command in
-        [&[][..], &["demo"], &["check"], &["bulk"], &["serve"], &["simulate"], &["recover"]]
-    {
+    for command in [
+        &[][..],
+        &["demo"],
+        &["check"],
+        &["bulk"],
+        &["serve"],
+        &["simulate"],
+        &["recover"],
+        &["config"],
+    ] {
         let output = run(&[command, &["--help"]].concat());
         assert!(output.status.success(), "{command:?}");
         let text = String::from_utf8(output.stdout).expect("text");
@@ -29,8 +36,8 @@ fn every_command_has_help_with_examples() {
 #[test]
 fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let folder = tempfile::tempdir().expect("a folder");
-    let wrong = folder.path().join("wrong.toml");
-    std::fs::write(&wrong, "databse = \"sqlite:///x\"\n").expect("written");
+    let wrong = folder.path().join("wrong.conf");
+    std::fs::write(&wrong, "[volume_transfer]\nlease_sm = 1\n").expect("written");
     let wrong = wrong.to_str().expect("a path");
     let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
     let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
@@ -39,14 +46,14 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["serve"], "--database mysql+pymysql://"),
         (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
         (&on, "--auth-url"),
-        (&["serve", "--config", "/nonexistent.toml"], "/nonexistent.toml cannot be read"),
-        (&["serve", "--config", wrong], "databse"),
+        (&["serve", "--config-file", "/nonexistent.conf"], "/nonexistent.conf cannot be read"),
+        (&["serve", "--config-file", wrong], "did you mean lease_ms?"),
         (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
         (&["simulate", "--port-base", "65534"], "no room for 3 ports"),
         (&["simulate", "--barbican-policy", "odd"], "say one of: new, legacy"),
         (&["recover"], "--database"),
         (&["serve", "--database", &empty], "not Cinder's database"),
-        (&[&on[..], &["--database-connections", "0"]].concat(), "say 1 or more"),
+        (&[&on[..], &["--database-connections", "many"]].concat(), "not a whole number"),
         (&["check", "--protocol", "perfect"], "say one of: hand-over, upstream"),
         (&["check", "--replay", "model/nowhere/0"], "there is no world \"nowhere\""),
         (&["check", "--quick", "--report", "/nonexistent/x.html"], "cannot be written"),
@@ -71,7 +78,7 @@ fn contradicting_settings_are_refused() {
     let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
     for (flags, words) in [
         (&["--lease-ms", "1000"][..], "raise the lease"),
-        (&["--recovery-period-ms", "0"], "no recovery"),
+        (&["--recovery-period-ms", "0"], "write 1 or more"),
         (&["--insecure", "--cacert", "/x.pem"], "contradict"),
     ] {
         let output = program()

@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("openstack-http", &[]),
     ("keystone-client", &["openstack-http", "transfer-core"]),
     ("barbican-client", &["openstack-http", "transfer-core"]),
+    ("cinder-conf", &[]),
     ("cinder-db", &["transfer-core"]),
     (
         "transfer-engine",
@@ -59,6 +60,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "barbican-client",
             "bulk-transfer",
             "check-page",
+            "cinder-conf",
             "cinder-db",
             "keystone-client",
             "openstack-http",

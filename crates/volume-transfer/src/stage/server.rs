@@ -53,7 +53,8 @@ impl Server {
         }
         let output = std::fs::File::options().create(true).append(true).open(&log)?;
         let child = Command::new(binary)
-            .args(["serve", "--listen", "127.0.0.1:0", "--database", database])
+            .args(["serve", "--config-file", "/dev/null", "--listen", "127.0.0.1:0"])
+            .args(["--database", database, "--database-connections", "8"])
             .args(["--auth-url", &format!("{}/v3", urls.identity)])
             .args(["--key-manager-url", &urls.key_manager])
             .arg("--ready-file")
