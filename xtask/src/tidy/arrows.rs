@@ -10,6 +10,7 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("transfer-core", &[]),
     ("openstack-http", &[]),
+    ("oslo-policy", &[]),
     ("keystone-client", &["openstack-http", "transfer-core"]),
     ("barbican-client", &["openstack-http", "transfer-core"]),
     ("cinder-db", &["transfer-core"]),
@@ -19,7 +20,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "transfer-api",
-        &["cinder-db", "keystone-client", "openstack-http", "transfer-core", "transfer-engine"],
+        &[
+            "cinder-db",
+            "keystone-client",
+            "openstack-http",
+            "oslo-policy",
+            "transfer-core",
+            "transfer-engine",
+        ],
     ),
     // not the clients: it must not share their faults
     ("simulator", &["cinder-db", "transfer-core"]),
@@ -59,6 +67,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "cinder-db",
             "keystone-client",
             "openstack-http",
+            "oslo-policy",
             "simulator",
             "transfer-api",
             "transfer-core",
