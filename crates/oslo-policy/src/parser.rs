@@ -1,7 +1,7 @@
 //! Reads the rule language.
 //!
-//! oslo.policy: `_parser.py`. Words are shifted on a stack and reduced greedily: `and` binds tighter
-//! than `or`, `not` takes one check, and a rule that does not reduce to one check is not understood.
+//! oslo.policy: `_parser.py`. Words are shifted on a stack and reduced greedily: `and` binds
+//! tighter than `or`, `not` takes one check, and what does not reduce to one is not understood.
 //! Neither depth nor length of a rule can exhaust the thread's stack.
 
 use crate::check::Check;
