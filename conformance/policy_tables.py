@@ -4,7 +4,7 @@
 
 Writes `crates/oslo-policy/tests/tables/language.json` (rules of the language, each for every pair
 of credentials and target), `.../enforcer.json` (defaults, deprecated defaults, files, scopes) and
-`crates/transfer-api/src/policy/cinder.json` (Cinder's rules, for its personas). A decision is one
+`crates/transfer-api/tests/tables/cinder.json` (Cinder's rules, for its personas). A decision is one
 letter: `t`, `f`, or `!` where the library raises. It changes nothing else and asks no service.
 """
 
@@ -349,7 +349,7 @@ def main():
     write(CRATES / "oslo-policy/tests/tables/language.json", library, language())
     write(CRATES / "oslo-policy/tests/tables/enforcer.json", library, enforcers())
     both = f"cinder {version('cinder')}, {library}"
-    write(CRATES / "transfer-api/src/policy/cinder.json", both, cinder())
+    write(CRATES / "transfer-api/tests/tables/cinder.json", both, cinder())
 
 
 if __name__ == "__main__":

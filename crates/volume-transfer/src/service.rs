@@ -9,8 +9,10 @@ use barbican_client::Barbican;
 use cinder_db::{QuotaLimits, Scope, Store, StoreConfig};
 use keystone_client::{CacheLimits, Clock, Keystone, ServiceSession, Validator};
 use openstack_http::{Exchange, Wire};
+use oslo_policy::Enforcer;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -66,12 +68,15 @@ impl Service {
             settings.engine()?,
         );
         let validator = Validator::new(keystone, session, clock, CacheLimits::default());
+        let rules = transfer_api::default_rules();
+        let policy = Enforcer::new(rules, settings.policy(), Arc::new(Instant::now))?;
         let router = transfer_api::router(Api {
             engine: engine.clone(),
             validator: Arc::new(validator),
             config: ApiConfig {
                 public_endpoint: settings.public_endpoint.clone(),
                 www_authenticate_uri: identity.to_string(),
+                policy: Arc::new(policy),
                 ..ApiConfig::default()
             },
         });

@@ -88,6 +88,18 @@ pub struct Settings {
     /// Most connections to the database [default: 8]
     #[arg(long, env = "VOLUME_TRANSFER_DATABASE_CONNECTIONS", value_name = "N")]
     pub database_connections: Option<u32>,
+    /// A file of policy rules that override the defaults
+    #[arg(long, env = "VOLUME_TRANSFER_POLICY_FILE", value_name = "FILE")]
+    pub policy_file: Option<PathBuf>,
+    /// A directory of more such files; may be said several times
+    #[arg(long, env = "VOLUME_TRANSFER_POLICY_DIR", value_name = "DIRECTORY")]
+    pub policy_dir: Option<Vec<PathBuf>>,
+    /// Whether the new defaults of policy rules hold alone, without the older ones [default: true]
+    #[arg(long, env = "VOLUME_TRANSFER_ENFORCE_NEW_DEFAULTS", value_name = "BOOL")]
+    pub enforce_new_defaults: Option<bool>,
+    /// Whether tokens of a scope that a policy rule is not for are refused [default: true]
+    #[arg(long, env = "VOLUME_TRANSFER_ENFORCE_SCOPE", value_name = "BOOL")]
+    pub enforce_scope: Option<bool>,
 }
 
 /// The environment variable that may hold the password.
@@ -120,7 +132,8 @@ impl Settings {
             listen, database, auth_url, username, user_domain_name, password_file, project_name,
             project_domain_name, application_credential_id, application_credential_secret_file,
             region_name, interface, key_manager_url, cacert, public_endpoint, lease_ms,
-            patience_ms, call_timeout_ms, recovery_period_ms, grace_ms, database_connections;
+            patience_ms, call_timeout_ms, recovery_period_ms, grace_ms, database_connections,
+            policy_file, policy_dir, enforce_new_defaults, enforce_scope;
             create_tables, insecure
         )
     }
@@ -225,6 +238,19 @@ impl Settings {
         }
         options.check(self.limits().total)?;
         Ok(options)
+    }
+
+    /// Which policy rules hold, and how.
+    pub fn policy(&self) -> oslo_policy::Options {
+        let defaults = oslo_policy::Options::default();
+        oslo_policy::Options {
+            policy_file: self.policy_file.clone(),
+            policy_dirs: self.policy_dir.clone().unwrap_or_default(),
+            enforce_new_defaults: self
+                .enforce_new_defaults
+                .unwrap_or(defaults.enforce_new_defaults),
+            enforce_scope: self.enforce_scope.unwrap_or(defaults.enforce_scope),
+        }
     }
 
     /// How long a stop waits.
