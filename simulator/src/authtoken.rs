@@ -9,15 +9,25 @@ use http::{HeaderMap, StatusCode};
 use serde_json::json;
 
 use crate::Simulator;
-use crate::identity::{Named, Scope, TokenFault};
+use crate::identity::{Party, Standing, TokenFault};
 use crate::state::State;
 
 /// Whoever holds a token.
 #[derive(Clone, Debug)]
 pub(crate) struct Bearer {
-    pub(crate) user: Named,
-    pub(crate) project: Option<Named>,
+    pub(crate) user: Party,
+    pub(crate) project: Option<Party>,
     pub(crate) roles: Vec<String>,
+}
+
+impl From<&Standing<'_>> for Bearer {
+    fn from(standing: &Standing<'_>) -> Self {
+        Self {
+            user: standing.user.into(),
+            project: standing.project.map(Party::from),
+            roles: standing.roles.iter().map(|role| role.name().to_owned()).collect(),
+        }
+    }
 }
 
 impl Bearer {
@@ -28,17 +38,7 @@ impl Bearer {
         now: time::OffsetDateTime,
         allow_expired: bool,
     ) -> Result<Self, TokenFault> {
-        let token = state.identity.token(text, now, allow_expired)?;
-        let user = state.identity.user(&token.user_id).cloned().ok_or(TokenFault::Invalid)?;
-        let project = match &token.scope {
-            Scope::Unscoped | Scope::System => None,
-            Scope::Project(id) => state.identity.project(id).cloned(),
-        };
-        let roles = state.identity.roles_of(&token.user_id, &token.scope);
-        if roles.is_empty() && token.scope != Scope::Unscoped {
-            return Err(TokenFault::Invalid);
-        }
-        Ok(Self { user, project, roles: roles.into_iter().map(|role| role.name.clone()).collect() })
+        state.identity.standing(text, now, allow_expired).map(|standing| Self::from(&standing))
     }
 
     pub(crate) fn has_role(&self, role: &str) -> bool {
@@ -54,12 +54,15 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 /// The holder of the request's token; whoever gets none answers with [`unauthorized`].
 pub(crate) fn authenticate(simulator: &Simulator, headers: &HeaderMap) -> Option<Bearer> {
     let now = simulator.clock().now();
+    let service_token = header(headers, "x-service-token").filter(|text| !text.is_empty());
     simulator.read(|state| {
-        let is_service = header(headers, "x-service-token").is_some_and(|text| {
-            Bearer::of(state, text, now, false).is_ok_and(|bearer| bearer.has_role("service"))
-        });
+        let service = service_token.map(|text| Bearer::of(state, text, now, false)).transpose();
+        let is_service = service.ok()?.is_some_and(|bearer| bearer.has_role("service"));
         let text = header(headers, "x-auth-token")?;
-        Bearer::of(state, text, now, is_service).ok()
+        let standing = state.identity.standing(text, now, is_service).ok()?;
+        // A service that is not told of which type it is takes no token with access rules.
+        let is_free = !state.identity.has_access_rules(standing.token);
+        is_free.then(|| Bearer::from(&standing))
     })
 }
 

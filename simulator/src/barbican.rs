@@ -2,7 +2,8 @@
 //! orders for keys and pairs of keys; quotas; transport keys.
 //!
 //! Source: barbican 23, `api/controllers/`, `common/validators.py`, `common/policies/`. Not
-//! simulated: several secret stores at once, and secrets wrapped by a transport key.
+//! simulated: several secret stores at once, secrets wrapped by a transport key, and ordered pairs
+//! that are locked by a passphrase.
 
 mod acls;
 mod asked;
@@ -20,33 +21,35 @@ mod metadata;
 mod microversion;
 mod orders;
 mod page;
+mod pairs;
 mod policy;
 mod quotas;
 mod routes;
 mod schema;
 mod secrets;
 mod validate;
+mod webob;
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 
 use crate::authtoken::{self, Bearer};
-use crate::identity::Named;
+use crate::identity::Party;
 use crate::routes::Routes;
 use crate::{Simulator, StateFileError};
 use microversion::Microversion;
 
 pub(crate) use error::{failure, not_allowed};
-pub use policy::BarbicanPolicy;
+pub use policy::{BarbicanPolicy, UnknownPolicy};
 pub(crate) use routes::operation;
 
 /// Who sends a request, for which operation, and in which version of the API.
 #[derive(Clone, Debug)]
 struct Caller {
     bearer: Bearer,
-    project: Named,
+    project: Party,
     microversion: Microversion,
     policy: BarbicanPolicy,
     /// As it is called in Barbican's error texts.
@@ -75,24 +78,21 @@ async fn pipeline(
     mut request: Request,
     next: Next,
 ) -> Response {
-    let is_v1 = is_v1(request.uri().path());
-    if !is_v1 && request.uri().path() != "/" {
-        return next.run(request).await;
-    }
-    let bearer = authtoken::authenticate(&simulator, request.headers());
-    if is_v1 && bearer.is_none() {
-        return authtoken::unauthorized(&simulator);
-    }
+    let (method, is_v1) = (request.method().clone(), is_v1(request.uri().path()));
+    let bearer = match authtoken::authenticate(&simulator, request.headers()) {
+        None if is_v1 => return authtoken::unauthorized(&simulator),
+        bearer => bearer.filter(|_| is_v1),
+    };
     let microversion = match Microversion::of(request.headers()) {
         Ok(microversion) => microversion,
-        Err(refusal) => return refusal.into_response(),
+        Err(notice) => return notice.to(&method, request.headers()),
     };
-    if let Some(bearer) = bearer.filter(|_| is_v1) {
+    if let Some(bearer) = bearer {
         let Some(project) = bearer.project.clone() else {
-            return discovery::unscoped(&simulator);
+            return discovery::unscoped(&simulator, &method, request.headers());
         };
         let template = request.extensions().get::<MatchedPath>();
-        let operation = operation(request.method(), template.map_or("", MatchedPath::as_str));
+        let operation = operation(&method, template.map_or("", MatchedPath::as_str));
         let policy = simulator.config().barbican_policy;
         let caller = Caller { bearer, project, microversion, policy, operation };
         request.extensions_mut().insert(caller);

@@ -28,7 +28,7 @@ use transfer_core::{ProjectId, UserId};
 
 use crate::Simulator;
 use crate::authtoken::{self, Bearer};
-use crate::identity::Named;
+use crate::identity::Party;
 use crate::query::{Query, strict_bool};
 use crate::routes::Routes;
 use fault::Fault;
@@ -38,7 +38,7 @@ use versions::Microversion;
 #[derive(Clone)]
 struct Caller {
     bearer: Bearer,
-    project: Named,
+    project: Party,
     microversion: Microversion,
     store: Store,
     limits: QuotaLimits,

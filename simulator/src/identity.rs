@@ -1,10 +1,16 @@
-//! Keystone's state: projects, users, roles, who has which role where, and tokens.
+//! Keystone's state: the directory, and tokens.
 //!
 //! Tokens are kept under the SHA-256 of their text, so neither a dump nor the state file can be
 //! used to log in. Roles are looked up when a token is used, not when it is issued, as Keystone
-//! does.
+//! does. The directory is shared between copies of the state until one of them changes it.
+
+mod assignment;
+mod directory;
+mod record;
+mod seed;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
@@ -12,50 +18,33 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
-use crate::draws::{Draws, named};
+use crate::draws::Draws;
+
+pub(crate) use assignment::{Actor, Assignment, Effect, Scope};
+pub(crate) use directory::Directory;
+pub(crate) use record::{Kind, Record, Secret};
+pub(crate) use seed::{BLOCK_STORAGE_URL, DEFAULT_DOMAIN, IDENTITY_URL, KEY_MANAGER_URL, fields};
 
 /// How long after its end Keystone still shows a token to a caller that asks with `allow_expired`
 /// (keystone: `[token] allow_expired_window`).
 const ALLOW_EXPIRED_WINDOW: Duration = Duration::hours(48);
 
-/// Role, and the roles it implies (keystone: bootstrap).
-const IMPLIED: &[(&str, &str)] =
-    &[("admin", "manager"), ("manager", "member"), ("member", "reader")];
-const ROLES: &[&str] = &["admin", "manager", "member", "reader", "service", "creator"];
-const PROJECTS: &[&str] = &["admin", "donor", "recipient", "third", "service"];
-const USERS: &[(&str, &str, &[&str])] = &[
-    ("admin", "admin", &["admin"]),
-    ("x", "donor", &["member", "creator"]),
-    ("y", "recipient", &["member", "creator"]),
-    ("z", "third", &["member", "creator"]),
-    ("cinder", "service", &["admin", "member", "service", "creator"]),
-];
-
-/// A project, a user or a role: all of the domain `default`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Named {
+/// A project or a user, as the other services know it.
+#[derive(Clone, Debug)]
+pub(crate) struct Party {
     pub(crate) id: String,
-    pub(crate) name: String,
 }
 
-/// What a token, or a role assignment, is good for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Scope {
-    Unscoped,
-    Project(String),
-    System,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-struct Assignment {
-    user_id: String,
-    scope: Scope,
-    role: String,
+impl From<&Record> for Party {
+    fn from(record: &Record) -> Self {
+        Self { id: record.id.clone() }
+    }
 }
 
 /// What is known of a token; its text is known to its holder alone.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Token {
+    /// Whoever proved to be that user: of a trust, the trustee.
     pub(crate) user_id: String,
     pub(crate) scope: Scope,
     pub(crate) methods: Vec<String>,
@@ -66,106 +55,116 @@ pub(crate) struct Token {
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) expires_at: OffsetDateTime,
     pub(crate) revoked: bool,
+    pub(crate) application_credential_id: Option<String>,
+    pub(crate) trust_id: Option<String>,
 }
 
 /// Why a token is not accepted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum TokenFault {
     /// Never issued.
     Unrecognized,
     /// Revoked, or past its end.
     Invalid,
+    /// Its user has no role any more where it is good for.
+    Powerless,
+    /// The trust or the application credential that it was issued by is no more.
+    Gone(Kind, String),
+    Disabled(Kind, String),
+    /// What its trust delegates is not the trustor's any more.
+    Undelegated,
+}
+
+/// A good token and what it means now.
+#[derive(Debug)]
+pub(crate) struct Standing<'a> {
+    pub(crate) token: &'a Token,
+    /// Whom it speaks for: of a trust with impersonation, the trustor.
+    pub(crate) user: &'a Record,
+    pub(crate) project: Option<&'a Record>,
+    pub(crate) roles: Vec<&'a Record>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Identity {
-    pub(crate) projects: Vec<Named>,
-    pub(crate) users: Vec<Named>,
-    pub(crate) roles: Vec<Named>,
-    assignments: Vec<Assignment>,
+    #[serde(serialize_with = "shared::write", deserialize_with = "shared::read")]
+    directory: Arc<Directory>,
     tokens: BTreeMap<String, Token>,
 }
 
 impl Identity {
     /// The projects, users and roles every simulator starts with.
-    pub(crate) fn seeded(seed: u64) -> Self {
-        let seeded = |kind: &str, name: &str| Named {
-            id: named(seed, kind, name).simple().to_string(),
-            name: name.to_owned(),
-        };
-        let mut identity = Self {
-            projects: PROJECTS.iter().map(|name| seeded("project", name)).collect(),
-            users: USERS.iter().map(|(name, _, _)| seeded("user", name)).collect(),
-            roles: ROLES.iter().map(|name| seeded("role", name)).collect(),
-            assignments: Vec::new(),
-            tokens: BTreeMap::new(),
-        };
-        for (user, project, roles) in USERS {
-            identity.set_roles(user, project, roles);
+    pub(crate) fn seeded(seed: u64, region: &str) -> Self {
+        Self { directory: Arc::new(Directory::seeded(seed, region)), tokens: BTreeMap::new() }
+    }
+
+    pub(crate) fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    /// The directory, to be changed.
+    pub(crate) fn directory_mut(&mut self) -> &mut Directory {
+        Arc::make_mut(&mut self.directory)
+    }
+
+    /// Adds roles that are not there yet.
+    pub(crate) fn add_roles(&mut self, seed: u64, names: &[&str]) {
+        for name in names {
+            if self.directory.named(Kind::Role, name, None).is_none() {
+                self.directory_mut().add_role(seed, name);
+            }
         }
-        if let Some(admin) = identity.user_named("admin").map(|user| user.id.clone()) {
-            let role = "admin".to_owned();
-            identity.assignments.push(Assignment { user_id: admin, scope: Scope::System, role });
-        }
-        identity
     }
 
-    pub(crate) fn project(&self, id: &str) -> Option<&Named> {
-        self.projects.iter().find(|project| project.id == id)
+    pub(crate) fn user(&self, id: &str) -> Option<&Record> {
+        self.directory.find(Kind::User, id)
     }
 
-    pub(crate) fn project_named(&self, name: &str) -> Option<&Named> {
-        self.projects.iter().find(|project| project.name == name)
+    pub(crate) fn project(&self, id: &str) -> Option<&Record> {
+        self.directory.find(Kind::Project, id)
     }
 
-    pub(crate) fn user(&self, id: &str) -> Option<&Named> {
-        self.users.iter().find(|user| user.id == id)
-    }
-
-    pub(crate) fn user_named(&self, name: &str) -> Option<&Named> {
-        self.users.iter().find(|user| user.name == name)
+    /// The user, or the project, of that name in the default domain.
+    pub(crate) fn named(&self, kind: Kind, name: &str) -> Option<&Record> {
+        self.directory.named(kind, name, Some(DEFAULT_DOMAIN))
     }
 
     /// Replaces the roles that `user` has on `project`; false when one of the names is unknown.
     pub(crate) fn set_roles(&mut self, user: &str, project: &str, roles: &[&str]) -> bool {
-        let user_id = self.user_named(user).map(|user| user.id.clone());
-        let project_id = self.project_named(project).map(|project| project.id.clone());
-        let known = roles.iter().all(|role| self.roles.iter().any(|known| known.name == *role));
-        let (Some(user_id), Some(project_id), true) = (user_id, project_id, known) else {
+        let user_id = self.named(Kind::User, user).map(|user| user.id.clone());
+        let project_id = self.named(Kind::Project, project).map(|project| project.id.clone());
+        let role = |name: &&str| self.directory.named(Kind::Role, name, None);
+        let roles: Option<Vec<_>> =
+            roles.iter().map(|name| role(name).map(|role| role.id.clone())).collect();
+        let (Some(user_id), Some(project_id), Some(roles)) = (user_id, project_id, roles) else {
             return false;
         };
-        let scope = Scope::Project(project_id);
-        self.assignments.retain(|one| one.user_id != user_id || one.scope != scope);
-        self.assignments.extend(roles.iter().map(|role| Assignment {
-            user_id: user_id.clone(),
-            scope: scope.clone(),
-            role: (*role).to_owned(),
-        }));
+        let (actor, scope) = (Actor::User(user_id.clone()), Scope::Project(project_id));
+        let directory = self.directory_mut();
+        directory.assignments.retain(|one| one.actor != actor || one.scope != scope);
+        directory.assign(&user_id, &scope, roles);
         true
     }
 
-    /// The roles of a user in a scope, implied ones included, in the order of [`ROLES`].
-    pub(crate) fn roles_of(&self, user_id: &str, scope: &Scope) -> Vec<&Named> {
-        let mut names: Vec<&str> = self
-            .assignments
-            .iter()
-            .filter(|one| one.user_id == user_id && one.scope == *scope)
-            .map(|one| one.role.as_str())
-            .collect();
-        for (role, implied) in IMPLIED {
-            if names.contains(role) && !names.contains(implied) {
-                names.push(implied);
+    /// Deletes a record with all that depends on it, and the tokens that end with it.
+    pub(crate) fn delete(&mut self, kind: Kind, id: &str) {
+        for (kind, id) in self.directory_mut().delete(kind, id) {
+            match kind {
+                Kind::User => self.revoke_where(|token| token.user_id == id),
+                Kind::Project => {
+                    self.revoke_where(|token| token.scope == Scope::Project(id.clone()));
+                }
+                Kind::Domain
+                | Kind::Group
+                | Kind::Role
+                | Kind::Region
+                | Kind::Service
+                | Kind::Endpoint
+                | Kind::ApplicationCredential
+                | Kind::AccessRule
+                | Kind::Trust => {}
             }
         }
-        self.roles.iter().filter(|role| names.contains(&role.name.as_str())).collect()
-    }
-
-    /// The projects a user has a role on.
-    pub(crate) fn projects_of(&self, user_id: &str) -> Vec<&Named> {
-        let has_role = |project: &&Named| {
-            !self.roles_of(user_id, &Scope::Project(project.id.clone())).is_empty()
-        };
-        self.projects.iter().filter(has_role).collect()
     }
 
     /// Keeps a new token and returns its text. Tokens nobody may see any more are dropped.
@@ -178,18 +177,117 @@ impl Identity {
     }
 
     /// Looks a token up; with `allow_expired` also one that ended within the last 48 hours.
-    pub(crate) fn token(
+    pub(crate) fn standing(
         &self,
         text: &str,
         now: OffsetDateTime,
         allow_expired: bool,
-    ) -> Result<&Token, TokenFault> {
+    ) -> Result<Standing<'_>, TokenFault> {
         let token = self.tokens.get(&fingerprint(text)).ok_or(TokenFault::Unrecognized)?;
         let grace = if allow_expired { ALLOW_EXPIRED_WINDOW } else { Duration::ZERO };
         if token.revoked || now >= token.expires_at + grace {
             return Err(TokenFault::Invalid);
         }
-        Ok(token)
+        self.meaning(token)
+    }
+
+    /// What a token that has not ended is good for.
+    pub(crate) fn meaning<'a>(&'a self, token: &'a Token) -> Result<Standing<'a>, TokenFault> {
+        let directory = self.directory();
+        let find = |kind, id: &str| {
+            directory.find(kind, id).ok_or_else(|| TokenFault::Gone(kind, id.to_owned()))
+        };
+        let trust = token.trust_id.as_ref().map(|id| find(Kind::Trust, id)).transpose()?;
+        let credential = token.application_credential_id.as_ref();
+        let credential = credential.map(|id| find(Kind::ApplicationCredential, id)).transpose()?;
+        let project = match &token.scope {
+            Scope::Project(id) => Some(find(Kind::Project, id)?),
+            Scope::Unscoped | Scope::Domain(_) | Scope::System => None,
+        };
+        let mut user = find(Kind::User, &token.user_id)?;
+        self.check_enabled(token, user, project)?;
+        let roles = match (trust, credential) {
+            (Some(trust), _) => {
+                let (delegated, trustor) = self.delegation(token, trust)?;
+                if trust.flag("impersonation") == Some(true) {
+                    user = trustor;
+                }
+                delegated
+            }
+            (None, Some(credential)) => {
+                let granted: Vec<&str> = credential.texts("roles").collect();
+                let mut held = directory.roles_of(&token.user_id, &token.scope);
+                held.retain(|role| granted.contains(&role.id.as_str()));
+                held
+            }
+            (None, None) => directory.roles_of(&token.user_id, &token.scope),
+        };
+        if roles.is_empty() && token.scope != Scope::Unscoped {
+            return Err(TokenFault::Powerless);
+        }
+        Ok(Standing { token, user, project, roles })
+    }
+
+    fn check_enabled(
+        &self,
+        token: &Token,
+        user: &Record,
+        project: Option<&Record>,
+    ) -> Result<(), TokenFault> {
+        if let Some(project) = project.filter(|project| !project.is_enabled()) {
+            return Err(TokenFault::Disabled(Kind::Project, project.id.clone()));
+        }
+        let scoped = match &token.scope {
+            Scope::Domain(id) => Some(id.as_str()),
+            Scope::Unscoped | Scope::Project(_) | Scope::System => None,
+        };
+        let domains = [project.and_then(Record::domain_id), user.domain_id(), scoped];
+        for id in domains.into_iter().flatten() {
+            match self.directory.find(Kind::Domain, id) {
+                None => return Err(TokenFault::Gone(Kind::Domain, id.to_owned())),
+                Some(domain) if !domain.is_enabled() => {
+                    return Err(TokenFault::Disabled(Kind::Domain, id.to_owned()));
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The roles that a trust gives, as long as the first trustor has all of them, and the trustor.
+    fn delegation<'a>(
+        &'a self,
+        token: &Token,
+        trust: &'a Record,
+    ) -> Result<(Vec<&'a Record>, &'a Record), TokenFault> {
+        let is_trustee = trust.text("trustee_user_id") == Some(token.user_id.as_str());
+        let trustor = trust.text("trustor_user_id").and_then(|id| self.user(id));
+        let trustor = trustor.filter(|user| is_trustee && user.is_enabled());
+        let trustor = trustor.ok_or(TokenFault::Undelegated)?;
+        let first = self.pedigree(trust).last().copied().unwrap_or(trust);
+        let held = first.text("trustor_user_id").unwrap_or_default();
+        let held = self.directory.roles_of(held, &token.scope);
+        let delegated = self.directory.with_implied(trust.texts("roles").collect());
+        let has = |role: &&Record| held.iter().any(|one| one.id == role.id);
+        if delegated.iter().all(has) {
+            Ok((delegated, trustor))
+        } else {
+            Err(TokenFault::Undelegated)
+        }
+    }
+
+    /// A trust, the one that it was redelegated from, and so on.
+    pub(crate) fn pedigree<'a>(&'a self, trust: &'a Record) -> Vec<&'a Record> {
+        let from =
+            |one: &&'a Record| self.directory.find(Kind::Trust, one.text("redelegated_trust_id")?);
+        std::iter::successors(Some(trust), from).collect()
+    }
+
+    /// Whether only services that check access rules may take this token.
+    pub(crate) fn has_access_rules(&self, token: &Token) -> bool {
+        let id = token.application_credential_id.as_deref().unwrap_or_default();
+        let credential = self.directory.find(Kind::ApplicationCredential, id);
+        credential.is_some_and(|one| one.texts("access_rules").next().is_some())
     }
 
     /// The token of that text whether it is still good or not: who it was.
@@ -197,10 +295,20 @@ impl Identity {
         self.tokens.get(&fingerprint(text))
     }
 
-    pub(crate) fn revoke(&mut self, text: &str) {
-        if let Some(token) = self.tokens.get_mut(&fingerprint(text)) {
-            token.revoked = true;
+    /// Ends one token; with `chain` also those that were made with it.
+    pub(crate) fn revoke(&mut self, text: &str, chain: bool) {
+        let Some(token) = self.tokens.get_mut(&fingerprint(text)) else { return };
+        token.revoked = true;
+        // Keystone ends a chain by the audit id that it began with, which a child's end leaves
+        // alone: its parent goes on.
+        if let ([first], true) = (token.audit_ids.as_slice(), chain) {
+            let first = first.clone();
+            self.revoke_where(|token| token.audit_ids.last() == Some(&first));
         }
+    }
+
+    pub(crate) fn revoke_where(&mut self, ends: impl Fn(&Token) -> bool) {
+        self.tokens.values_mut().filter(|token| ends(token)).for_each(|token| token.revoked = true);
     }
 }
 
@@ -216,4 +324,22 @@ fn fingerprint(text: &str) -> String {
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The directory in the state file.
+mod shared {
+    use super::{Arc, Deserialize, Directory, Serialize};
+
+    pub(super) fn write<S: serde::Serializer>(
+        directory: &Arc<Directory>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        Directory::serialize(directory, serializer)
+    }
+
+    pub(super) fn read<'de, D: serde::Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Arc<Directory>, D::Error> {
+        Directory::deserialize(deserializer).map(Arc::new)
+    }
 }

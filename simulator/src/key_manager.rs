@@ -36,9 +36,12 @@ pub(crate) struct Filling {
 pub(crate) struct Consumer<U> {
     #[serde(flatten)]
     pub(crate) usage: U,
-    /// Id of the project that entered it.
+    /// Id of the project that entered it first.
     #[serde(default)]
     pub(crate) project_id: String,
+    /// Whether it has gone; if it comes back it is still the first project's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) released: bool,
     #[serde(with = "time::serde::rfc3339")]
     pub(crate) created: OffsetDateTime,
 }
@@ -85,6 +88,11 @@ pub(crate) struct Secret {
 }
 
 impl Secret {
+    /// What uses the secret now.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = &SecretUse> {
+        self.consumers.iter().filter(|consumer| !consumer.released).map(|consumer| &consumer.usage)
+    }
+
     pub(crate) fn is_live(&self, now: OffsetDateTime) -> bool {
         self.attributes.expiration.is_none_or(|end| end > now)
     }
@@ -203,7 +211,7 @@ impl From<&Secret> for SecretView {
             bit_length: attributes.bit_length,
             mode: attributes.mode,
             expiration: attributes.expiration,
-            consumers: secret.consumers.len(),
+            consumers: secret.usages().count(),
         }
     }
 }

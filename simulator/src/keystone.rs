@@ -1,84 +1,113 @@
-//! Keystone's API, as far as clients of Cinder and Barbican need it.
+//! Keystone's API: tokens, who and what there is, who may do what where, and the catalogue.
 //!
-//! Source: keystone 30, `api/auth.py`, `api/discovery.py`, `auth/core.py` and
-//! `common/policies/token.py`.
+//! Source: keystone 30, `api/*.py`, its managers (`*/core.py`) and `common/policies/*.py`. What is
+//! not here: federation, OAuth, EC2 and other credentials, limits, policies, domain configuration,
+//! endpoint filters and inherited roles.
 
+mod application_credentials;
 mod auth;
+mod call;
 mod catalog;
-mod directory;
+mod collection;
+mod domains;
 mod error;
+mod expiry;
+mod grants;
+mod groups;
+mod policy;
+mod project_tags;
+mod projects;
+mod registry;
+mod role_assignments;
+mod roles;
 mod schema;
+mod scopes;
 mod tokens;
+mod trusts;
+mod users;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::{get, post};
-use http::header::{LOCATION, VARY, WWW_AUTHENTICATE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use axum::routing::get;
+use http::header::{ALLOW, LOCATION, VARY};
+use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Simulator;
-use crate::authtoken::{self, Bearer, header};
 use crate::routes::Routes;
-use error::Refusal;
+use collection::{collection, member};
 
 pub(crate) use auth::wanted;
 
 pub(crate) fn routes() -> Routes {
-    let tokens = post(tokens::issue)
-        .get(tokens::validate)
-        .delete(tokens::revoke)
-        .fallback(method_not_allowed);
-    Routes::new()
+    let routes = Routes::new()
         .at("/", get(versions))
         .at("/v3", get(version))
-        .at("/v3/auth/tokens", tokens)
-        .at("/v3/auth/catalog", get(catalog::show))
-        .at("/v3/auth/projects", get(directory::own_projects))
-        .at("/v3/projects", get(directory::projects))
-        .at("/v3/projects/{id}", get(directory::project))
-        .at("/v3/users", get(directory::users))
-        .at("/v3/users/{id}", get(directory::user))
-        .at("/v3/users/{id}/projects", get(directory::projects_of_user))
-        .map(|router| {
-            let router = router.method_not_allowed_fallback(wrong_method);
-            router.fallback(not_found).layer(from_fn(vary))
-        })
+        .at("/v3/auth/tokens", tokens::methods().finish())
+        .at("/v3/auth/catalog", call::show(catalog::show).finish())
+        .at("/v3/auth/projects", call::show(scopes::projects).finish())
+        .at("/v3/auth/domains", call::show(scopes::domains).finish())
+        .at("/v3/auth/system", call::show(scopes::system).finish())
+        .at("/v3/role_assignments", role_assignments::all().finish())
+        .at("/v3/role_inferences", roles::inferences().finish())
+        .at("/v3/roles/{id}/implies", roles::implied().finish())
+        .at("/v3/roles/{id}/implies/{implied_id}", roles::implication().finish())
+        .at("/v3/projects/{id}/tags", project_tags::all().finish())
+        .at("/v3/projects/{id}/tags/{tag}", project_tags::one().finish())
+        .at("/v3/groups/{id}/users", groups::users().finish())
+        .at("/v3/groups/{id}/users/{user_id}", groups::membership().finish())
+        .at("/v3/OS-TRUST/trusts", trusts::all().finish())
+        .at("/v3/OS-TRUST/trusts/{id}", trusts::one().finish())
+        .at("/v3/OS-TRUST/trusts/{id}/roles", trusts::roles().finish())
+        .at("/v3/OS-TRUST/trusts/{id}/roles/{role_id}", trusts::role().finish())
+        .merge(of_users())
+        .merge(collections());
+    grants::routes(routes).map(|router| {
+        let router = router.method_not_allowed_fallback(wrong_method);
+        router.fallback(not_found).layer(from_fn(vary))
+    })
 }
 
-/// A refusal, with the challenge that a 401 carries.
-struct Denied(Refusal, String);
-
-impl IntoResponse for Denied {
-    fn into_response(self) -> Response {
-        let unauthorized = self.0 == Refusal::Unauthorized;
-        let mut response = self.0.into_response();
-        if unauthorized && let Ok(challenge) = HeaderValue::from_str(&self.1) {
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        response
-    }
+fn of_users() -> Routes {
+    use application_credentials as credentials;
+    Routes::new()
+        .at("/v3/users/{id}/password", users::password().finish())
+        .at("/v3/users/{id}/projects", users::projects().finish())
+        .at("/v3/users/{id}/groups", users::groups().finish())
+        .at("/v3/users/{id}/application_credentials", credentials::all().finish())
+        .at("/v3/users/{id}/application_credentials/{credential_id}", credentials::one().finish())
+        .at("/v3/users/{id}/access_rules", credentials::rules().finish())
+        .at("/v3/users/{id}/access_rules/{rule_id}", credentials::rule().finish())
 }
 
-impl Denied {
-    fn by(simulator: &Simulator) -> impl Fn(Refusal) -> Self {
-        let challenge = authtoken::challenge(simulator);
-        move |refusal| Self(refusal, challenge.clone())
-    }
-}
-
-/// The holder of the token in `X-Auth-Token`.
-fn caller(simulator: &Simulator, headers: &HeaderMap) -> Result<Bearer, Refusal> {
-    let now = simulator.clock().now();
-    let text = header(headers, "x-auth-token").ok_or(Refusal::Unauthorized)?;
-    simulator.read(|state| Bearer::of(state, text, now, false)).map_err(|_| Refusal::Unauthorized)
+fn collections() -> Routes {
+    Routes::new()
+        .at("/v3/domains", collection::<domains::Domains>().finish())
+        .at("/v3/domains/{id}", member::<domains::Domains>().finish())
+        .at("/v3/projects", collection::<projects::Projects>().finish())
+        .at("/v3/projects/{id}", member::<projects::Projects>().finish())
+        .at("/v3/users", collection::<users::Users>().finish())
+        .at("/v3/users/{id}", member::<users::Users>().finish())
+        .at("/v3/groups", collection::<groups::Groups>().finish())
+        .at("/v3/groups/{id}", member::<groups::Groups>().finish())
+        .at("/v3/roles", collection::<roles::Roles>().finish())
+        .at("/v3/roles/{id}", member::<roles::Roles>().finish())
+        .at("/v3/regions", collection::<registry::Regions>().finish())
+        .at("/v3/regions/{id}", member::<registry::Regions>().merge(registry::region_at()).finish())
+        .at("/v3/services", collection::<registry::Services>().finish())
+        .at("/v3/services/{id}", member::<registry::Services>().finish())
+        .at("/v3/endpoints", collection::<registry::Endpoints>().finish())
+        .at("/v3/endpoints/{id}", member::<registry::Endpoints>().finish())
 }
 
 async fn vary(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    response.headers_mut().insert(VARY, HeaderValue::from_static("X-Auth-Token"));
+    // What is too large does not reach Keystone.
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE {
+        response.headers_mut().insert(VARY, HeaderValue::from_static("X-Auth-Token"));
+    }
     response
 }
 
@@ -105,18 +134,29 @@ async fn version(State(simulator): State<Simulator>) -> Response {
     Json(json!({"version": version_document(&simulator)})).into_response()
 }
 
-async fn method_not_allowed() -> Response {
-    let body = json!({"message": "The method is not allowed for the requested URL."});
-    (StatusCode::METHOD_NOT_ALLOWED, Json(body)).into_response()
-}
-
-async fn wrong_method() -> Response {
+async fn wrong_method(method: Method) -> Response {
+    let allowed = [(ALLOW, "GET, HEAD, OPTIONS")];
+    if method == Method::OPTIONS {
+        return (allowed, Html("")).into_response();
+    }
     let page = "<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n\
          <h1>Method Not Allowed</h1>\n<p>The method is not allowed for the requested URL.</p>\n";
-    (StatusCode::METHOD_NOT_ALLOWED, Html(page)).into_response()
+    (StatusCode::METHOD_NOT_ALLOWED, allowed, Html(page)).into_response()
 }
 
-async fn not_found() -> Response {
+/// Slashes that follow each other are one, by way of a detour.
+async fn not_found(State(simulator): State<Simulator>, OriginalUri(uri): OriginalUri) -> Response {
+    if uri.path().contains("//") {
+        let steps: Vec<&str> = uri.path().split('/').filter(|step| !step.is_empty()).collect();
+        let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+        let place = format!("{}/{}{query}", simulator.urls().identity, steps.join("/"));
+        let page = format!(
+            "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n\
+             <h1>Redirecting...</h1>\n<p>You should be redirected automatically to the target URL: <a href=\"{place}\">\
+             {place}</a>. If not, click the link.\n"
+        );
+        return (StatusCode::PERMANENT_REDIRECT, [(LOCATION, place)], Html(page)).into_response();
+    }
     let page = "<!doctype html>\n<html lang=en>\n<title>404 Not Found</title>\n\
          <h1>Not Found</h1>\n<p>The requested URL was not found on the server. If you entered the \
          URL manually please check your spelling and try again.</p>\n";

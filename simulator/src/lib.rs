@@ -28,7 +28,7 @@ pub mod events;
 pub mod faults;
 pub mod server;
 
-pub use barbican::BarbicanPolicy;
+pub use barbican::{BarbicanPolicy, UnknownPolicy};
 pub use clock::Clock;
 pub use key_manager::SecretView;
 pub use simulator::{Checkpoint, Config, Simulator, Urls};

@@ -1,35 +1,35 @@
 //! Query strings, as the Python services read them.
 
-use std::collections::BTreeMap;
-
 use url::form_urlencoded;
 
-/// Decoded parameters; one that is given twice keeps all its values.
+/// Decoded parameters in their order; one that is given twice keeps all its values.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Query(BTreeMap<String, Vec<String>>);
+pub(crate) struct Query(Vec<(String, Vec<String>)>);
 
 impl Query {
     pub(crate) fn parse(text: Option<&str>) -> Self {
         let mut query = Self::default();
         for (name, value) in form_urlencoded::parse(text.unwrap_or_default().as_bytes()) {
-            query.0.entry(name.into_owned()).or_default().push(value.into_owned());
+            match query.0.iter_mut().find(|(known, _)| *known == name) {
+                Some((_, values)) => values.push(value.into_owned()),
+                None => query.0.push((name.into_owned(), vec![value.into_owned()])),
+            }
         }
         query
     }
 
     /// The first value of a parameter, unless it is empty.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let values = self.0.get(name)?;
-        values.first().map(String::as_str).filter(|value| !value.is_empty())
+        self.all(name).first().map(String::as_str).filter(|value| !value.is_empty())
     }
 
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
+        !self.all(name).is_empty()
     }
 
     /// Every value of a parameter.
     pub(crate) fn all(&self, name: &str) -> &[String] {
-        self.0.get(name).map_or(&[], Vec::as_slice)
+        self.0.iter().find(|(known, _)| known == name).map_or(&[], |(_, values)| values)
     }
 
     /// The parameters but those named, encoded again.

@@ -14,6 +14,7 @@ use crate::barbican::BarbicanPolicy;
 use crate::clock::Clock;
 use crate::events::{Event, Events};
 use crate::faults::{Faults, FaultyService};
+use crate::identity::Kind;
 use crate::key_manager::SecretView;
 use crate::state::{self, State, StateFileError};
 use crate::{Service, barbican, block_storage, keystone};
@@ -114,7 +115,8 @@ impl Simulator {
     /// [`StateFileError`] when there is a state file that cannot be read.
     pub fn new(config: Config) -> Result<Self, StateFileError> {
         let kept = config.state_file.as_deref().map(state::load).transpose()?.flatten();
-        let state = kept.unwrap_or_else(|| State::seeded(config.seed));
+        let mut state = kept.unwrap_or_else(|| State::seeded(config.seed, &config.region));
+        state.identity.add_roles(config.seed, config.barbican_policy.roles());
         Ok(Self(Arc::new(Cloud {
             urls: RwLock::new(config.urls.clone()),
             state: Mutex::new(state),
@@ -196,14 +198,14 @@ impl Simulator {
         })
     }
 
-    /// Id of the project of that name.
+    /// Id of the project of that name in the default domain.
     pub fn project_id(&self, name: &str) -> Option<String> {
-        self.read(|state| state.identity.project_named(name).map(|project| project.id.clone()))
+        self.id_of(Kind::Project, name)
     }
 
-    /// Id of the user of that name.
+    /// Id of the user of that name in the default domain.
     pub fn user_id(&self, name: &str) -> Option<String> {
-        self.read(|state| state.identity.user_named(name).map(|user| user.id.clone()))
+        self.id_of(Kind::User, name)
     }
 
     /// Replaces the roles that a user has on a project; tokens that exist feel it at once. False,
@@ -218,6 +220,10 @@ impl Simulator {
         roles: &[&str],
     ) -> Result<bool, StateFileError> {
         self.change(|state| Ok(state.identity.set_roles(user, project, roles)))
+    }
+
+    fn id_of(&self, kind: Kind, name: &str) -> Option<String> {
+        self.read(|state| state.identity.named(kind, name).map(|named| named.id.clone()))
     }
 
     pub(crate) fn log(&self) -> &Events {

@@ -24,10 +24,10 @@ pub(crate) struct State {
 }
 
 impl State {
-    pub(crate) fn seeded(seed: u64) -> Self {
+    pub(crate) fn seeded(seed: u64, region: &str) -> Self {
         Self {
             draws: Draws::new(seed),
-            identity: Identity::seeded(seed),
+            identity: Identity::seeded(seed, region),
             key_manager: KeyManager::default(),
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{conformance, fuzz, page, process, readme, tidy};
+use crate::{conformance, fuzz, page, process, readme, services, tidy};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -65,6 +65,7 @@ const STEPS: &[Step] = &[
         about: "every fuzz target over its corpus, and a little beyond",
         run: fuzz::run_corpora,
     },
+    Step { name: "databases", about: "the store on MariaDB and PostgreSQL", run: services::test },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {
         name: "clients",

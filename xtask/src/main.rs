@@ -10,6 +10,7 @@ mod fuzz;
 mod page;
 mod process;
 mod readme;
+mod services;
 mod tidy;
 mod workspace;
 
@@ -40,6 +41,11 @@ enum Task {
         #[command(subcommand)]
         suite: conformance::Suite,
     },
+    /// A MariaDB and a PostgreSQL for the tests
+    Services {
+        #[command(subcommand)]
+        action: services::Action,
+    },
     /// The page of check --report in a browser
     Page,
 }
@@ -51,6 +57,7 @@ fn main() -> ExitCode {
         Task::Tidy => tidy::run(&workspace),
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Conformance { suite } => conformance::run(&workspace, &suite),
+        Task::Services { action } => services::run(&workspace, &action),
         Task::Page => page::run(&workspace),
     });
     match done {

@@ -9,7 +9,7 @@ mod volumes;
 pub use snapshots::NewSnapshot;
 pub use volumes::{NewVolume, VolumeChange};
 
-use crate::db::Txn;
+use crate::db::{Interruptible, Txn};
 use crate::quotas::{self, Charge, Kind, QuotaLimits, QuotaType};
 use crate::{DbError, OverQuota};
 use transfer_core::{ProjectId, SnapshotId, VolumeId};
@@ -35,6 +35,12 @@ pub enum BlockStorageError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl Interruptible for BlockStorageError {
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_interruption())
+    }
 }
 
 /// Charges a project at once, without a reservation that somebody has to come back to.

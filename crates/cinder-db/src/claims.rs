@@ -11,7 +11,7 @@ pub use accept::AcceptClaim;
 pub use cancel::CancelClaim;
 pub use initiate::{InitiateClaim, Offered};
 
-use crate::db::Txn;
+use crate::db::{Interruptible, Txn};
 use crate::volumes::{Snapshot, Volume};
 use crate::{DbError, OverQuota, commit, journal};
 use transfer_core::{SecretId, TransferId, VolumeId};
@@ -56,6 +56,12 @@ pub enum ClaimError {
     /// The database failed.
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl Interruptible for ClaimError {
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_interruption())
+    }
 }
 
 impl ClaimError {

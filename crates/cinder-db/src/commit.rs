@@ -5,7 +5,7 @@
 
 mod rows;
 
-use crate::db::Txn;
+use crate::db::{Interruptible, Txn};
 use crate::journal::{self, Entry};
 use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, swap_status};
 use crate::{Committed, DbError, Store, debts, quotas};
@@ -32,6 +32,12 @@ pub enum FenceError {
     Db(#[from] DbError),
 }
 
+impl Interruptible for FenceError {
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_interruption())
+    }
+}
+
 /// Why a hand-over was not ended. Except for [`EndError::Unknown`], nothing has changed.
 #[derive(Debug, thiserror::Error)]
 pub enum EndError {
@@ -50,6 +56,12 @@ pub enum EndError {
     Db(#[from] DbError),
 }
 
+impl Interruptible for EndError {
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Db(error) | Self::Unknown(error) if error.is_interruption())
+    }
+}
+
 impl Store {
     /// Saves the state of a live hand-over and renews its lease.
     ///
@@ -60,12 +72,16 @@ impl Store {
         hand_over: HandOver,
         lease: Duration,
     ) -> Result<Committed<HandOver>, FenceError> {
-        let mut txn = self.db.write().await?;
-        if !journal::renew(&mut txn, &hand_over, lease).await? {
-            return Err(FenceError::Fenced);
-        }
-        txn.commit().await?;
-        Ok(Committed::new(hand_over))
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                if !journal::renew(&mut txn, &hand_over, lease).await? {
+                    return Err(FenceError::Fenced);
+                }
+                txn.commit().await?;
+                Ok(Committed::new(hand_over.clone()))
+            })
+            .await
     }
 
     /// Commits: key ids, owner, status, offer, quota, journal and debts in one transaction.
@@ -73,20 +89,28 @@ impl Store {
     /// # Errors
     /// [`EndError`].
     pub async fn commit(&self, hand_over: HandOver) -> Result<Ended, EndError> {
-        let mut txn = self.db.write().await?;
-        let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
-        let mut ended = hand_over;
-        ended.apply(Event::Committed).map_err(DbError::from)?;
-        rows::repoint(&mut txn, &ended).await?;
-        match ended.operation() {
-            Operation::Initiate => rows::make_offer(&mut txn, &ended, &entry.details).await?,
-            Operation::Accept => rows::change_owner(&mut txn, &ended, &entry.details).await?,
-            Operation::Cancel => rows::take_back(&mut txn, &ended).await?,
-        }
-        quotas::commit(&mut txn, &entry.details.reservations).await?;
-        let ended = close(&mut txn, ended).await?;
-        txn.commit().await.map_err(EndError::Unknown)?;
-        Ok(ended)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
+                let mut ended = hand_over.clone();
+                ended.apply(Event::Committed).map_err(DbError::from)?;
+                rows::repoint(&mut txn, &ended).await?;
+                match ended.operation() {
+                    Operation::Initiate => {
+                        rows::make_offer(&mut txn, &ended, &entry.details).await?
+                    }
+                    Operation::Accept => {
+                        rows::change_owner(&mut txn, &ended, &entry.details).await?
+                    }
+                    Operation::Cancel => rows::take_back(&mut txn, &ended).await?,
+                }
+                quotas::commit(&mut txn, &entry.details.reservations).await?;
+                let ended = close(&mut txn, ended).await?;
+                txn.commit().await.map_err(EndError::Unknown)?;
+                Ok(ended)
+            })
+            .await
     }
 
     /// Aborts: the rows go back to what they were before the claim, the shells become debts.
@@ -94,11 +118,16 @@ impl Store {
     /// # Errors
     /// [`EndError`].
     pub async fn abort(&self, hand_over: HandOver) -> Result<Ended, EndError> {
-        let mut txn = self.db.write().await?;
-        let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
-        let ended = abort(&mut txn, Entry { hand_over, ..entry }).await?;
-        txn.commit().await.map_err(EndError::Unknown)?;
-        Ok(ended)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
+                let ended =
+                    abort(&mut txn, Entry { hand_over: hand_over.clone(), ..entry }).await?;
+                txn.commit().await.map_err(EndError::Unknown)?;
+                Ok(ended)
+            })
+            .await
     }
 
     /// Ends hand-overs whose lease is over, one transaction each. Any number of replicas may do so
@@ -110,19 +139,23 @@ impl Store {
         let expired = journal::expired(&mut self.db.read().await?, limit).await?;
         let mut all = Vec::new();
         for id in expired {
-            let mut txn = self.db.write().await?;
-            let entry = journal::find(&mut txn, &id).await?;
-            // Its driver may have come back, or another replica been faster.
-            if let Some(entry) = entry
-                && entry.lease_is_over
-                && !entry.hand_over.has_ended()
-            {
-                let ended = take_over(&mut txn, entry).await?;
-                txn.commit().await?;
-                all.push(ended);
-            }
+            all.extend(self.db.uninterrupted(|| self.take_over(&id)).await?);
         }
         Ok(all)
+    }
+
+    async fn take_over(&self, id: &HandOverId) -> Result<Option<Ended>, DbError> {
+        let mut txn = self.db.write().await?;
+        let entry = journal::find(&mut txn, id).await?;
+        // Its driver may have come back, or another replica been faster.
+        match entry.filter(|entry| entry.lease_is_over && !entry.hand_over.has_ended()) {
+            None => Ok(None),
+            Some(entry) => {
+                let ended = take_over(&mut txn, entry).await?;
+                txn.commit().await?;
+                Ok(Some(ended))
+            }
+        }
     }
 
     /// A hand-over that has ended, with its debts that are still on record; `None` while it is

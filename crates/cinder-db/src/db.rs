@@ -1,29 +1,72 @@
-//! The pool, transactions and rows: the only module, with `dialect`, that names a database.
+//! The pool and transactions: the only module, with `dialect`, that names a database.
 //!
-//! Invariants: every statement runs in a transaction; a transaction that is dropped is rolled back.
+//! Invariants: every statement runs in a transaction; a transaction that is dropped is rolled back;
+//! [`DbError::Interrupted`] is said of a transaction only when nothing of it has happened.
 
-use crate::dialect;
+mod again;
+mod row;
+
+pub(crate) use again::Interruptible;
+pub(crate) use row::Row;
+
+use crate::dialect::{Definition, Dialect, Options};
 use crate::turnstile::{Passage, Turnstile};
-use crate::{ConnectError, DbError};
-use sea_query::{SelectStatement, SqliteQueryBuilder};
+use crate::{ConnectError, DbError, StoreConfig};
+use again::Turns;
+use sea_query::{Expr, SelectStatement};
 use sea_query_sqlx::SqlxBinder;
-use sqlx::sqlite::{SqlitePool, SqlitePoolOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Row as _, Sqlite};
+use sqlx::mysql::{MySql, MySqlPool};
+use sqlx::pool::PoolOptions;
+use sqlx::postgres::{PgPool, Postgres};
+use sqlx::sqlite::{Sqlite, SqlitePool};
+use sqlx::{AssertSqlSafe, Database, Executor as _, Transaction};
 use std::sync::Arc;
+use std::time::Duration;
 use time::{OffsetDateTime, PrimitiveDateTime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How long a transaction waits for a connection.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same thing of whichever database it is.
+#[derive(Clone, Debug)]
+enum Each<S, P, M> {
+    Sqlite(S),
+    Postgres(P),
+    MySql(M),
+}
+
+/// Says the same to whichever database it is.
+macro_rules! each {
+    ($of:expr, $value:ident => $body:expr) => {
+        match $of {
+            Each::Sqlite($value) => $body,
+            Each::Postgres($value) => $body,
+            Each::MySql($value) => $body,
+        }
+    };
+}
+use each;
+
+type Pool = Each<SqlitePool, PgPool, MySqlPool>;
+
+type Inner =
+    Each<Transaction<'static, Sqlite>, Transaction<'static, Postgres>, Transaction<'static, MySql>>;
 
 /// A database.
 #[derive(Clone, Debug)]
 pub(crate) struct Db {
-    pool: SqlitePool,
+    pool: Pool,
+    dialect: Dialect,
     writers: Arc<Semaphore>,
+    turns: Turns,
     turnstile: Option<Arc<dyn Turnstile>>,
 }
 
 /// One transaction.
 pub(crate) struct Txn {
-    inner: sqlx::Transaction<'static, Sqlite>,
+    inner: Inner,
+    dialect: Dialect,
     writer: Option<OwnedSemaphorePermit>,
     watched: Option<Watched>,
 }
@@ -41,21 +84,31 @@ impl Drop for Watched {
     }
 }
 
-/// One row of a result.
-pub(crate) struct Row(SqliteRow);
-
 impl Db {
-    pub(crate) async fn connect(url: &str, max_connections: u32) -> Result<Self, ConnectError> {
-        let options = dialect::connect_options(url)?;
-        let pool = SqlitePoolOptions::new()
-            .max_connections(max_connections)
-            // A connection is a thread of this process: it is not lost behind our back.
-            .test_before_acquire(false)
-            .connect_with(options)
-            .await
-            .map_err(|error| ConnectError::Open(error.to_string()))?;
-        let writers = Arc::new(Semaphore::new(dialect::WRITERS));
-        Ok(Self { pool, writers, turnstile: None })
+    pub(crate) async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
+        let options = Options::read(&config.url)?;
+        let (dialect, max) = (options.dialect(), config.max_connections);
+        let pool = match options {
+            Options::Sqlite(options) => {
+                // A connection is a thread of this process: it is not lost behind our back.
+                let pool = limits(max).test_before_acquire(false);
+                pool.connect_with(options).await.map(Pool::Sqlite)
+            }
+            Options::Postgres(options) => {
+                limits(max).connect_with(options).await.map(Pool::Postgres)
+            }
+            Options::MySql(options) => {
+                let pool = limits::<MySql>(max).after_connect(move |connection, _meta| {
+                    Box::pin(async move {
+                        connection.execute(Dialect::MYSQL_SESSION).await.map(|_done| ())
+                    })
+                });
+                pool.connect_with(options).await.map(Pool::MySql)
+            }
+        }
+        .map_err(|error| ConnectError::Open(error.to_string()))?;
+        let writers = Arc::new(Semaphore::new(dialect.writers()));
+        Ok(Self { pool, dialect, writers, turns: Turns::default(), turnstile: None })
     }
 
     /// The same database, watched.
@@ -74,15 +127,23 @@ impl Db {
         }
         let watched = self.watch(passage);
         let writer = Arc::clone(&self.writers).acquire_owned().await;
-        let inner = self.pool.begin_with(dialect::BEGIN_WRITE).await?;
-        Ok(Txn { inner, writer: writer.ok(), watched })
+        let inner = self.begin(self.dialect.begin_write()).await?;
+        Ok(Txn { inner, dialect: self.dialect, writer: writer.ok(), watched })
     }
 
     /// A transaction that reads one snapshot.
     pub(crate) async fn read(&self) -> Result<Txn, DbError> {
         let watched = self.watch(Passage::Free);
-        let inner = self.pool.begin_with(dialect::BEGIN_READ).await?;
-        Ok(Txn { inner, writer: None, watched })
+        let inner = self.begin(self.dialect.begin_read()).await?;
+        Ok(Txn { inner, dialect: self.dialect, writer: None, watched })
+    }
+
+    async fn begin(&self, how: &'static str) -> Result<Inner, sqlx::Error> {
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.begin_with(how).await.map(Inner::Sqlite),
+            Pool::Postgres(pool) => pool.begin_with(how).await.map(Inner::Postgres),
+            Pool::MySql(pool) => pool.begin_with(how).await.map(Inner::MySql),
+        }
     }
 
     fn watch(&self, passage: Passage) -> Option<Watched> {
@@ -92,12 +153,17 @@ impl Db {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        u32::try_from(self.pool.num_idle()).is_ok_and(|idle| idle == self.pool.size())
+        let (idle, size) = each!(&self.pool, pool => (pool.num_idle(), pool.size()));
+        u32::try_from(idle).is_ok_and(|idle| idle == size)
     }
 
     pub(crate) async fn close(&self) {
-        self.pool.close().await;
+        each!(&self.pool, pool => pool.close().await);
     }
+}
+
+fn limits<D: Database>(max_connections: u32) -> PoolOptions<D> {
+    PoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT)
 }
 
 impl Txn {
@@ -109,27 +175,43 @@ impl Txn {
         }
     }
 
+    /// The database's clock in milliseconds since the epoch.
+    pub(crate) fn now_ms(&self) -> Expr {
+        self.dialect.now_ms()
+    }
+
+    /// Where this database differs from the others.
+    pub(crate) fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
     /// Runs an insert, update or delete; gives the number of rows that it matched.
     pub(crate) async fn execute(&mut self, statement: &impl SqlxBinder) -> Result<u64, DbError> {
-        let (sql, values) = statement.build_sqlx(SqliteQueryBuilder);
+        let (sql, values) = self.dialect.build(statement);
         self.tell(&sql);
-        let done = sqlx::query_with(AssertSqlSafe(sql), values).execute(&mut *self.inner).await?;
-        Ok(done.rows_affected())
+        let query = AssertSqlSafe(sql);
+        Ok(each!(&mut self.inner, txn => {
+            sqlx::query_with(query, values).execute(&mut **txn).await?.rows_affected()
+        }))
     }
 
     pub(crate) async fn all(&mut self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
-        let (sql, values) = select.build_sqlx(SqliteQueryBuilder);
+        let (sql, values) = self.dialect.build(select);
         self.tell(&sql);
-        let rows = sqlx::query_with(AssertSqlSafe(sql), values).fetch_all(&mut *self.inner).await?;
-        Ok(rows.into_iter().map(Row).collect())
+        let query = AssertSqlSafe(sql);
+        Ok(each!(&mut self.inner, txn => {
+            let rows = sqlx::query_with(query, values).fetch_all(&mut **txn).await?;
+            rows.into_iter().map(Row::from).collect()
+        }))
     }
 
     pub(crate) async fn first(&mut self, select: &SelectStatement) -> Result<Option<Row>, DbError> {
-        let (sql, values) = select.build_sqlx(SqliteQueryBuilder);
+        let (sql, values) = self.dialect.build(select);
         self.tell(&sql);
-        let row =
-            sqlx::query_with(AssertSqlSafe(sql), values).fetch_optional(&mut *self.inner).await?;
-        Ok(row.map(Row))
+        let query = AssertSqlSafe(sql);
+        Ok(each!(&mut self.inner, txn => {
+            sqlx::query_with(query, values).fetch_optional(&mut **txn).await?.map(Row::from)
+        }))
     }
 
     /// Whether a select finds anything.
@@ -137,12 +219,18 @@ impl Txn {
         Ok(self.first(select).await?.is_some())
     }
 
-    /// Creates a table or an index.
+    /// Creates a table or an index that is not there yet.
     pub(crate) async fn define(&mut self, statement: &impl Definition) -> Result<(), DbError> {
-        let sql = statement.sql();
+        let sql = statement.sql(self.dialect);
         self.tell(&sql);
-        sqlx::query(AssertSqlSafe(sql)).execute(&mut *self.inner).await?;
-        Ok(())
+        let query = AssertSqlSafe(sql);
+        let done = each!(&mut self.inner, txn => {
+            sqlx::query(query).execute(&mut **txn).await.map(|_done| ())
+        });
+        match done {
+            Err(error) if self.dialect.is_there_already(&error) => Ok(()),
+            done => Ok(done?),
+        }
     }
 
     fn tell(&self, sql: &str) {
@@ -151,15 +239,15 @@ impl Txn {
         }
     }
 
-    /// After an error nobody knows whether it happened.
+    /// After an error nobody knows whether it happened, unless it is [`DbError::Interrupted`].
     pub(crate) async fn commit(self) -> Result<(), DbError> {
-        let Self { inner, writer, watched } = self;
-        let Some(mut watched) = watched else { return Ok(inner.commit().await?) };
+        let Self { inner, writer, watched, dialect: _ } = self;
+        let Some(mut watched) = watched else { return commit(inner).await };
         if watched.passage == Passage::NoCommit {
-            inner.rollback().await?;
+            each!(inner, txn => txn.rollback().await)?;
             return Err(DbError::Database("the commit failed".to_owned()));
         }
-        inner.commit().await?;
+        commit(inner).await?;
         watched.committed = true;
         let (turnstile, passage) = (Arc::clone(&watched.turnstile), watched.passage);
         drop((writer, watched));
@@ -171,21 +259,8 @@ impl Txn {
     }
 }
 
-/// A statement that shapes the schema.
-pub(crate) trait Definition {
-    fn sql(&self) -> String;
-}
-
-impl Definition for sea_query::TableCreateStatement {
-    fn sql(&self) -> String {
-        self.build(SqliteQueryBuilder)
-    }
-}
-
-impl Definition for sea_query::IndexCreateStatement {
-    fn sql(&self) -> String {
-        self.build(SqliteQueryBuilder)
-    }
+async fn commit(inner: Inner) -> Result<(), DbError> {
+    each!(inner, txn => txn.commit().await).map_err(DbError::of_commit)
 }
 
 /// The time that Cinder's date columns get: naive UTC of this machine, as Cinder itself does it.
@@ -194,50 +269,4 @@ pub(crate) fn utc_now() -> PrimitiveDateTime {
     let micros = now.nanosecond() / 1_000 * 1_000;
     let now = now.replace_nanosecond(micros).unwrap_or(now);
     PrimitiveDateTime::new(now.date(), now.time())
-}
-
-impl Row {
-    fn get<'r, T>(&'r self, column: &str, expected: &'static str) -> Result<Option<T>, DbError>
-    where
-        T: sqlx::Decode<'r, Sqlite> + sqlx::Type<Sqlite>,
-    {
-        // Unchecked, because SQLite types values and not columns.
-        self.0
-            .try_get_unchecked::<Option<T>, _>(column)
-            .map_err(|_error| DbError::Malformed { column: column.to_owned(), expected })
-    }
-
-    pub(crate) fn opt_text(&self, column: &str) -> Result<Option<String>, DbError> {
-        self.get(column, "text")
-    }
-
-    pub(crate) fn text(&self, column: &str) -> Result<String, DbError> {
-        self.opt_text(column)?
-            .ok_or_else(|| DbError::Malformed { column: column.to_owned(), expected: "text" })
-    }
-
-    pub(crate) fn opt_int(&self, column: &str) -> Result<Option<i64>, DbError> {
-        self.get(column, "integer")
-    }
-
-    /// An integer; `NULL` counts as 0.
-    pub(crate) fn int(&self, column: &str) -> Result<i64, DbError> {
-        Ok(self.opt_int(column)?.unwrap_or(0))
-    }
-
-    pub(crate) fn opt_bool(&self, column: &str) -> Result<Option<bool>, DbError> {
-        Ok(self.get::<i64>(column, "boolean")?.map(|value| value != 0))
-    }
-
-    /// A boolean; `NULL` counts as false.
-    pub(crate) fn bool(&self, column: &str) -> Result<bool, DbError> {
-        Ok(self.opt_bool(column)?.unwrap_or(false))
-    }
-
-    pub(crate) fn datetime(&self, column: &str) -> Result<Option<PrimitiveDateTime>, DbError> {
-        let Some(text) = self.opt_text(column)? else { return Ok(None) };
-        dialect::parse_datetime(&text)
-            .map(Some)
-            .ok_or_else(|| DbError::Malformed { column: column.to_owned(), expected: "date" })
-    }
 }

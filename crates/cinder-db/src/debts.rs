@@ -2,7 +2,7 @@
 
 use crate::db::{Row, Txn};
 use crate::schema::DEBTS;
-use crate::{Committed, DbError, Store, dialect, journal};
+use crate::{Committed, DbError, Store, journal};
 use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement};
 use std::cmp::min;
 use std::time::Duration;
@@ -54,14 +54,15 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn due_service_debts(&self, limit: u64) -> Result<Vec<Committed<Debt>>, DbError> {
+        let mut txn = self.db.read().await?;
         let mut select = debts();
         select
             .and_where(owed_by(&Authority::Service))
-            .and_where(Expr::col("due_at_ms").lte(dialect::now_ms()))
-            .and_where(Expr::col("hand_over_id").in_subquery(journal::at_work()).not())
+            .and_where(Expr::col("due_at_ms").lte(txn.now_ms()))
+            .and_where(Expr::col("hand_over_id").in_subquery(journal::at_work(&txn)).not())
             .order_by("due_at_ms", Order::Asc)
             .limit(limit);
-        committed(&mut self.db.read().await?, &select).await
+        committed(&mut txn, &select).await
     }
 
     /// Records what an attempt to pay came to: a paid debt is struck out, any other stays, with
@@ -70,36 +71,40 @@ impl Store {
     /// # Errors
     /// [`DbError`]; the debt is as before then.
     pub async fn settle(&self, debt: &Debt, settlement: &Settlement) -> Result<(), DbError> {
-        let id = debt.id();
-        let error = match settlement {
-            Settlement::Paid => {
-                let delete = Query::delete()
-                    .from_table(DEBTS)
+        self.db
+            .uninterrupted(|| async {
+                let id = debt.id();
+                let error = match settlement {
+                    Settlement::Paid => {
+                        let delete = Query::delete()
+                            .from_table(DEBTS)
+                            .and_where(Expr::col("id").eq(id.as_str()))
+                            .take();
+                        let mut txn = self.db.write().await?;
+                        txn.execute(&delete).await?;
+                        return txn.commit().await;
+                    }
+                    Settlement::Refused(refusal) => refusal.to_string(),
+                    Settlement::Unknown(why) => why.clone(),
+                };
+                let mut txn = self.db.write().await?;
+                let mut select = debts();
+                select.and_where(Expr::col("id").eq(id.as_str()));
+                txn.lock(&mut select);
+                let Some(row) = txn.first(&select).await? else { return Ok(()) };
+                let attempts = row.int("attempts")?;
+                let error: String = error.chars().take(ERROR_CHARACTERS).collect();
+                let update = Query::update()
+                    .table(DEBTS)
+                    .value("attempts", attempts + 1)
+                    .value("last_error", error)
+                    .value("due_at_ms", txn.now_ms().add(journal::millis(pause(attempts))))
                     .and_where(Expr::col("id").eq(id.as_str()))
                     .take();
-                let mut txn = self.db.write().await?;
-                txn.execute(&delete).await?;
-                return txn.commit().await;
-            }
-            Settlement::Refused(refusal) => refusal.to_string(),
-            Settlement::Unknown(why) => why.clone(),
-        };
-        let mut txn = self.db.write().await?;
-        let mut select = debts();
-        select.and_where(Expr::col("id").eq(id.as_str()));
-        txn.lock(&mut select);
-        let Some(row) = txn.first(&select).await? else { return Ok(()) };
-        let attempts = row.int("attempts")?;
-        let error: String = error.chars().take(ERROR_CHARACTERS).collect();
-        let update = Query::update()
-            .table(DEBTS)
-            .value("attempts", attempts + 1)
-            .value("last_error", error)
-            .value("due_at_ms", dialect::now_ms().add(journal::millis(pause(attempts))))
-            .and_where(Expr::col("id").eq(id.as_str()))
-            .take();
-        txn.execute(&update).await?;
-        txn.commit().await
+                txn.execute(&update).await?;
+                txn.commit().await
+            })
+            .await
     }
 
     /// Records debts that belong to no commit and no abort: shells that a driver made before it
@@ -108,9 +113,13 @@ impl Store {
     /// # Errors
     /// [`DbError`]; none is recorded then.
     pub async fn owe(&self, owed: &[Debt]) -> Result<(), DbError> {
-        let mut txn = self.db.write().await?;
-        record(&mut txn, owed).await?;
-        txn.commit().await
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                record(&mut txn, owed).await?;
+                txn.commit().await
+            })
+            .await
     }
 
     /// Whether a live volume, a live snapshot or a live hand-over names this secret. Such a secret
@@ -185,12 +194,12 @@ pub(crate) async fn record(txn: &mut Txn, owed: &[Debt]) -> Result<(), DbError> 
             project.into(),
             kind.into(),
             target.into(),
-            dialect::now_ms(),
+            txn.now_ms(),
             0.into(),
-            dialect::now_ms(),
+            txn.now_ms(),
         ]);
     }
-    insert.on_conflict(OnConflict::column("id").do_nothing().to_owned());
+    insert.on_conflict(OnConflict::column("id").do_nothing_on(["id"]).to_owned());
     txn.execute(&insert).await.map(|_rows| ())
 }
 

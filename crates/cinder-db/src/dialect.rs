@@ -1,83 +1,238 @@
-//! Where the databases differ: the clock, date columns, column types, opening a connection.
+//! Where the databases differ: the clock, date columns, column types, errors, opening a connection.
 //!
 //! Every statement outside this module and `db` is built with sea-query and is the same on every
 //! database. A new database is a new set of answers to the questions asked here.
 
-use crate::ConnectError;
-use sea_query::{ColumnDef, Expr, Value};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-use std::str::FromStr;
-use std::time::Duration;
+mod url;
+
+pub(crate) use url::Options;
+
+use sea_query::{
+    ColumnDef, Expr, IndexCreateStatement, MysqlQueryBuilder, PostgresQueryBuilder,
+    SqliteQueryBuilder, TableCreateStatement, Value,
+};
+use sea_query_sqlx::{SqlxBinder, SqlxValues};
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-
-/// How long a writer waits for a writer of another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+use tokio::sync::Semaphore;
 
 /// As `SQLAlchemy` writes `DATETIME` on SQLite: naive UTC with microseconds.
 const DATETIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
 
-/// Starts a transaction that is going to write. The lock is taken at once, so that what is read
-/// first is still true when it is written on.
-pub(crate) const BEGIN_WRITE: &str = "BEGIN IMMEDIATE";
-
-/// Starts a transaction that only reads, on one snapshot.
-pub(crate) const BEGIN_READ: &str = "BEGIN";
-
-/// How many transactions of this process may write at the same time. SQLite has one writer, and
-/// its busy handler polls: writers of one process queue before it instead.
-pub(crate) const WRITERS: usize = 1;
-
-/// The database's clock in milliseconds since the epoch.
-pub(crate) fn now_ms() -> Expr {
-    Expr::cust("CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)")
+/// Which database it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Dialect {
+    Sqlite,
+    Postgres,
+    /// MariaDB and MySQL.
+    MySql,
 }
 
-/// How a date is bound.
-pub(crate) fn datetime(value: PrimitiveDateTime) -> Value {
-    Value::from(value.format(DATETIME).ok())
-}
-
-/// How a date is read.
-pub(crate) fn parse_datetime(text: &str) -> Option<PrimitiveDateTime> {
-    let text = if text.contains('.') { text.to_owned() } else { format!("{text}.000000") };
-    PrimitiveDateTime::parse(&text, DATETIME).ok()
-}
-
-/// Cinder's types, as its models name them.
+/// Cinder's types, as its models name them, and what our own tables have beside them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Type {
     DateTime,
     Boolean,
     Integer,
+    /// The key of a table whose rows are numbered by the database.
+    Serial,
     Varchar(u32),
+    /// Text of any length.
+    Text,
 }
 
-/// Gives a column its type.
-pub(crate) fn set_type(column: &mut ColumnDef, of: Type) {
-    match of {
-        Type::DateTime => column.custom("DATETIME"),
-        Type::Boolean => column.boolean(),
-        Type::Integer => column.integer(),
-        Type::Varchar(length) => column.string_len(length),
-    };
-}
+impl Dialect {
+    /// What a connection to MySQL is told first. Cinder's own setting is the server's, 50 s: longer
+    /// than a caller waits.
+    pub(crate) const MYSQL_SESSION: &'static str = "SET SESSION innodb_lock_wait_timeout = 10";
 
-/// The connection options for a URL as `[database] connection` of `cinder.conf` has it.
-pub(crate) fn connect_options(url: &str) -> Result<SqliteConnectOptions, ConnectError> {
-    let scheme = url.split("://").next().unwrap_or_default();
-    let dialect = scheme.split('+').next().unwrap_or_default();
-    if dialect != "sqlite" {
-        return Err(ConnectError::UnsupportedScheme { scheme: scheme.to_owned() });
+    /// Starts a transaction that is going to write, so that what is read first, under a lock, is
+    /// still true when it is written on. SQLite's lock is taken at once and is on everything; the
+    /// others lock rows, and every read must see what has been committed until then: the snapshot
+    /// of MySQL's own default would be older than the lock that it waited for.
+    pub(crate) fn begin_write(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN IMMEDIATE",
+            Self::Postgres => "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+            Self::MySql => {
+                "SET TRANSACTION ISOLATION LEVEL READ COMMITTED; START TRANSACTION READ WRITE"
+            }
+        }
     }
-    let url = url.replacen(scheme, dialect, 1);
-    let options = SqliteConnectOptions::from_str(&url)
-        .map_err(|error| ConnectError::Open(error.to_string()))?;
-    Ok(options
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(BUSY_TIMEOUT)
-        // Cinder does not enforce them on SQLite either, and its rows may break them.
-        .foreign_keys(false))
+
+    /// Starts a transaction that only reads, on one snapshot.
+    pub(crate) fn begin_read(self) -> &'static str {
+        match self {
+            Self::Sqlite => "BEGIN",
+            Self::Postgres => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+            Self::MySql => {
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
+                 START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
+            }
+        }
+    }
+
+    /// How many transactions of this process may write at the same time. SQLite has one writer,
+    /// and its busy handler polls: writers of one process queue before it instead.
+    pub(crate) fn writers(self) -> usize {
+        match self {
+            Self::Sqlite => 1,
+            Self::Postgres | Self::MySql => Semaphore::MAX_PERMITS,
+        }
+    }
+
+    /// The database's clock in milliseconds since the epoch; the same for a whole statement.
+    pub(crate) fn now_ms(self) -> Expr {
+        Expr::cust(match self {
+            Self::Sqlite => "CAST(unixepoch('now', 'subsec') * 1000 AS INTEGER)",
+            Self::Postgres => {
+                "CAST(floor(EXTRACT(EPOCH FROM statement_timestamp()) * 1000) AS BIGINT)"
+            }
+            Self::MySql => "CAST(FLOOR(UNIX_TIMESTAMP(NOW(3)) * 1000) AS SIGNED)",
+        })
+    }
+
+    /// A statement in this database's words, and its values as this database binds them.
+    pub(crate) fn build(self, statement: &impl SqlxBinder) -> (String, SqlxValues) {
+        match self {
+            Self::Sqlite => {
+                let (sql, mut values) = statement.build_sqlx(SqliteQueryBuilder);
+                for value in &mut values.0.0 {
+                    if let Value::TimeDateTime(date) = value {
+                        let text = date.and_then(|date| date.format(DATETIME).ok());
+                        *value = Value::from(text);
+                    }
+                }
+                (sql, values)
+            }
+            Self::Postgres => statement.build_sqlx(PostgresQueryBuilder),
+            Self::MySql => statement.build_sqlx(MysqlQueryBuilder),
+        }
+    }
+
+    /// Gives a column its type.
+    pub(crate) fn set_type(self, column: &mut ColumnDef, of: Type) {
+        match (of, self) {
+            (Type::DateTime, Self::Postgres) => column.timestamp(),
+            (Type::DateTime, Self::Sqlite | Self::MySql) => column.custom("DATETIME"),
+            (Type::Boolean, _) => column.boolean(),
+            (Type::Integer, _) | (Type::Serial, Self::Sqlite) => column.integer(),
+            (Type::Serial, Self::Postgres | Self::MySql) => column.integer().auto_increment(),
+            (Type::Varchar(length), _) => column.string_len(length),
+            (Type::Text, Self::Sqlite | Self::Postgres) => column.text(),
+            // Its TEXT ends at 64 KiB.
+            (Type::Text, Self::MySql) => column.custom("MEDIUMTEXT"),
+        };
+    }
+
+    /// Gives a table of our own what the database's defaults may not give it: transactions, and
+    /// ids that differ when a letter's case does.
+    pub(crate) fn set_options(self, table: &mut TableCreateStatement) {
+        match self {
+            Self::Sqlite | Self::Postgres => {}
+            Self::MySql => {
+                table.engine("InnoDB").character_set("utf8mb4").collate("utf8mb4_bin");
+            }
+        }
+    }
+
+    /// Takes this database's lock of those who shape the schema, where beginning to write has not
+    /// taken it; 0 when it is not to be had.
+    pub(crate) fn lock_schema(self) -> Option<Expr> {
+        match self {
+            Self::Sqlite => None,
+            // "vol-tran"
+            Self::Postgres => Some(Expr::cust(
+                "(SELECT 1 FROM (SELECT pg_advisory_xact_lock(8533481217394372974)) AS taken)",
+            )),
+            Self::MySql => {
+                Some(Expr::cust("GET_LOCK(LEFT(CONCAT('volume_transfer.', DATABASE()), 64), 60)"))
+            }
+        }
+    }
+
+    /// Gives it back, where the end of the transaction does not.
+    pub(crate) fn unlock_schema(self) -> Option<Expr> {
+        match self {
+            Self::Sqlite | Self::Postgres => None,
+            Self::MySql => {
+                Some(Expr::cust("RELEASE_LOCK(LEFT(CONCAT('volume_transfer.', DATABASE()), 64))"))
+            }
+        }
+    }
+
+    /// Whether an index was not made because it is there. MySQL knows no `IF NOT EXISTS` for it.
+    pub(crate) fn is_there_already(self, error: &sqlx::Error) -> bool {
+        self == Self::MySql && mysql_number(error) == Some(1061)
+    }
+}
+
+/// Whether the server has rolled the whole transaction back, or refuses to go on with it, for a
+/// reason that lies in other transactions or in itself.
+pub(crate) fn is_interruption(error: &sqlx::Error) -> bool {
+    if let Some(number) = mysql_number(error) {
+        // A lock wait that was too long; a deadlock; a row that changed under a snapshot.
+        return [1205, 1213, 1020].contains(&number) || is_disconnection(error);
+    }
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // Serialization failure; deadlock; a lock wait that was too long.
+    code.is_some_and(|code| ["40001", "40P01", "55P03"].contains(&code.as_ref()))
+        || is_disconnection(error)
+}
+
+/// Whether the connection is gone. What became of a commit that ends like this is unknown.
+pub(crate) fn is_disconnection(error: &sqlx::Error) -> bool {
+    if matches!(error, sqlx::Error::Io(_)) {
+        return true;
+    }
+    if let Some(number) = mysql_number(error) {
+        // Shutdown in progress; connection killed.
+        return [1053, 1927].contains(&number);
+    }
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    // Shutdown by an administrator, after a crash; not started yet.
+    code.is_some_and(|code| ["57P01", "57P02", "57P03"].contains(&code.as_ref()))
+}
+
+fn mysql_number(error: &sqlx::Error) -> Option<u16> {
+    let refused = error.as_database_error()?;
+    refused.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>().map(|refused| refused.number())
+}
+
+/// A statement that shapes the schema.
+pub(crate) trait Definition {
+    fn sql(&self, dialect: Dialect) -> String;
+}
+
+impl Definition for TableCreateStatement {
+    fn sql(&self, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::Sqlite => self.build(SqliteQueryBuilder),
+            Dialect::Postgres => self.build(PostgresQueryBuilder),
+            Dialect::MySql => self.build(MysqlQueryBuilder),
+        }
+    }
+}
+
+impl Definition for IndexCreateStatement {
+    fn sql(&self, dialect: Dialect) -> String {
+        match dialect {
+            Dialect::Sqlite => self.build(SqliteQueryBuilder),
+            Dialect::Postgres => self.build(PostgresQueryBuilder),
+            Dialect::MySql => self.build(MysqlQueryBuilder),
+        }
+    }
+}
+
+/// How a date is bound.
+pub(crate) fn datetime(value: PrimitiveDateTime) -> Value {
+    Value::from(value)
+}
+
+/// How a date is read from text.
+pub(crate) fn parse_datetime(text: &str) -> Option<PrimitiveDateTime> {
+    let text = if text.contains('.') { text.to_owned() } else { format!("{text}.000000") };
+    PrimitiveDateTime::parse(&text, DATETIME).ok()
 }

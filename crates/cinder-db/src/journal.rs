@@ -6,7 +6,7 @@
 
 use crate::db::{Row, Txn};
 use crate::schema::HAND_OVERS;
-use crate::{Committed, DbError, dialect};
+use crate::{Committed, DbError};
 use sea_query::{Expr, ExprTrait, Query, SelectStatement};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -46,7 +46,7 @@ fn entries(txn: &Txn) -> SelectStatement {
     let mut select = Query::select()
         .columns(["state", "details"])
         .expr_as(
-            Expr::case(Expr::col("lease_expires_at_ms").lte(dialect::now_ms()), 1).finally(0),
+            Expr::case(Expr::col("lease_expires_at_ms").lte(txn.now_ms()), 1).finally(0),
             "lease_is_over",
         )
         .from(HAND_OVERS)
@@ -97,7 +97,7 @@ pub(crate) async fn expired(txn: &mut Txn, limit: u64) -> Result<Vec<HandOverId>
         .column("id")
         .from(HAND_OVERS)
         .and_where(Expr::col("claimed_volume_id").is_not_null())
-        .and_where(Expr::col("lease_expires_at_ms").lte(dialect::now_ms()))
+        .and_where(Expr::col("lease_expires_at_ms").lte(txn.now_ms()))
         .order_by("lease_expires_at_ms", sea_query::Order::Asc)
         .limit(limit)
         .take();
@@ -105,11 +105,11 @@ pub(crate) async fn expired(txn: &mut Txn, limit: u64) -> Result<Vec<HandOverId>
 }
 
 /// The ids of hand-overs, live or ended, whose drivers have not lost their lease.
-pub(crate) fn at_work() -> SelectStatement {
+pub(crate) fn at_work(txn: &Txn) -> SelectStatement {
     Query::select()
         .column("id")
         .from(HAND_OVERS)
-        .and_where(Expr::col("lease_expires_at_ms").gt(dialect::now_ms()))
+        .and_where(Expr::col("lease_expires_at_ms").gt(txn.now_ms()))
         .take()
 }
 
@@ -120,7 +120,7 @@ pub(crate) async fn open(
     details: &Details,
     lease: Duration,
 ) -> Result<Committed<HandOver>, DbError> {
-    let now = dialect::now_ms;
+    let now = || txn.now_ms();
     let insert = Query::insert()
         .into_table(HAND_OVERS)
         .columns([
@@ -162,8 +162,8 @@ pub(crate) async fn renew(
         .table(HAND_OVERS)
         .value("phase", phase(hand_over))
         .value("state", hand_over.to_journal()?)
-        .value("lease_expires_at_ms", dialect::now_ms().add(millis(lease)))
-        .value("updated_at_ms", dialect::now_ms())
+        .value("lease_expires_at_ms", txn.now_ms().add(millis(lease)))
+        .value("updated_at_ms", txn.now_ms())
         .and_where(Expr::col("id").eq(hand_over.id().as_str()))
         .and_where(Expr::col("version").eq(version(hand_over)))
         .and_where(Expr::col("claimed_volume_id").is_not_null())
@@ -181,7 +181,7 @@ pub(crate) async fn close(txn: &mut Txn, hand_over: &HandOver) -> Result<(), DbE
         .value("state", hand_over.to_journal()?)
         // The salt and the hash of an offer stand in its own row from now on.
         .value("details", text(&Details::default())?)
-        .value("updated_at_ms", dialect::now_ms())
+        .value("updated_at_ms", txn.now_ms())
         .and_where(Expr::col("id").eq(hand_over.id().as_str()))
         .take();
     txn.execute(&update).await.map(|_rows| ())

@@ -8,6 +8,8 @@ use crate::volumes::Scope;
 use crate::{DbError, Store, dialect};
 use sea_query::{Cond, Condition, Expr, ExprTrait, Func, Order, SelectStatement, Value};
 use std::collections::BTreeMap;
+use time::PrimitiveDateTime;
+use time::macros::datetime;
 use transfer_core::{ProjectId, TransferId};
 
 /// Which way a list is sorted.
@@ -58,6 +60,9 @@ enum Column {
     Date(&'static str),
     Boolean(&'static str),
 }
+
+/// What Cinder sorts an absent date as.
+const LONG_AGO: PrimitiveDateTime = datetime!(1900-01-01 00:00);
 
 const COLUMNS: [Column; 12] = [
     Column::Text("id"),
@@ -191,7 +196,7 @@ impl Column {
     fn absent(self) -> Value {
         match self {
             Self::Text(_) => "".into(),
-            Self::Date(_) => dialect::datetime(time::PrimitiveDateTime::MIN),
+            Self::Date(_) => dialect::datetime(LONG_AGO),
             Self::Boolean(_) => false.into(),
         }
     }

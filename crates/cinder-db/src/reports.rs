@@ -3,7 +3,7 @@
 use crate::db::Txn;
 use crate::schema::{DEBTS, HAND_OVERS};
 use crate::volumes::{Scope, Snapshot, Volume, live};
-use crate::{DbError, Store, debts, dialect, journal};
+use crate::{DbError, Store, debts, journal};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,14 +42,18 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn finish(&self, id: &HandOverId) -> Result<(), DbError> {
-        let delete = Query::delete()
-            .from_table(HAND_OVERS)
-            .and_where(Expr::col("id").eq(id.as_str()))
-            .and_where(Expr::col("claimed_volume_id").is_null())
-            .take();
-        let mut txn = self.db.write().await?;
-        txn.execute(&delete).await?;
-        txn.commit().await
+        self.db
+            .uninterrupted(|| async {
+                let delete = Query::delete()
+                    .from_table(HAND_OVERS)
+                    .and_where(Expr::col("id").eq(id.as_str()))
+                    .and_where(Expr::col("claimed_volume_id").is_null())
+                    .take();
+                let mut txn = self.db.write().await?;
+                txn.execute(&delete).await?;
+                txn.commit().await
+            })
+            .await
     }
 
     /// Forgets the hand-overs that ended longer ago than this; gives their number.
@@ -57,19 +61,30 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn forget_ended(&self, older_than: Duration) -> Result<u64, DbError> {
-        let before = dialect::now_ms().sub(journal::millis(older_than));
-        let old =
-            Expr::col("claimed_volume_id").is_null().and(Expr::col("updated_at_ms").lte(before));
-        let look =
-            Query::select().column("id").from(HAND_OVERS).and_where(old.clone()).limit(1).take();
-        if !self.db.read().await?.any(&look).await? {
-            return Ok(0);
-        }
-        let delete = Query::delete().from_table(HAND_OVERS).and_where(old).take();
-        let mut txn = self.db.write().await?;
-        let forgotten = txn.execute(&delete).await?;
-        txn.commit().await?;
-        Ok(forgotten)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.read().await?;
+                let before = txn.now_ms().sub(journal::millis(older_than));
+                let old = Expr::col("claimed_volume_id")
+                    .is_null()
+                    .and(Expr::col("updated_at_ms").lte(before));
+                let look = Query::select()
+                    .column("id")
+                    .from(HAND_OVERS)
+                    .and_where(old.clone())
+                    .limit(1)
+                    .take();
+                if !txn.any(&look).await? {
+                    return Ok(0);
+                }
+                drop(txn);
+                let delete = Query::delete().from_table(HAND_OVERS).and_where(old).take();
+                let mut txn = self.db.write().await?;
+                let forgotten = txn.execute(&delete).await?;
+                txn.commit().await?;
+                Ok(forgotten)
+            })
+            .await
     }
 
     /// The live hand-overs, oldest first.
@@ -77,10 +92,11 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn claims(&self) -> Result<Vec<ClaimRow>, DbError> {
+        let mut txn = self.db.read().await?;
         let select = Query::select()
             .columns(["state", "created_at_ms", "lease_expires_at_ms"])
             .expr_as(
-                Expr::case(Expr::col("lease_expires_at_ms").lte(dialect::now_ms()), 1).finally(0),
+                Expr::case(Expr::col("lease_expires_at_ms").lte(txn.now_ms()), 1).finally(0),
                 "lease_is_over",
             )
             .from(HAND_OVERS)
@@ -89,7 +105,7 @@ impl Store {
             .order_by("id", Order::Asc)
             .take();
         let mut claims = Vec::new();
-        for row in self.db.read().await?.all(&select).await? {
+        for row in txn.all(&select).await? {
             claims.push(ClaimRow {
                 hand_over: HandOver::from_journal(&row.text("state")?)?,
                 created_at_ms: row.int("created_at_ms")?,
@@ -107,7 +123,7 @@ impl Store {
     pub async fn counts(&self) -> Result<Counts, DbError> {
         let mut txn = self.db.read().await?;
         let claimed = || Expr::col("claimed_volume_id").is_not_null();
-        let over = Expr::col("lease_expires_at_ms").lte(dialect::now_ms());
+        let over = Expr::col("lease_expires_at_ms").lte(txn.now_ms());
         Ok(Counts {
             claims: count(&mut txn, HAND_OVERS, claimed()).await?,
             expired_claims: count(&mut txn, HAND_OVERS, claimed().and(over)).await?,

@@ -4,7 +4,7 @@
 //! storage; beside a real Cinder they are used as they are. Ours are migrated by every start.
 
 use crate::db::{Txn, utc_now};
-use crate::dialect::{self, Type};
+use crate::dialect::{self, Dialect, Type};
 use crate::{DbError, Store};
 use sea_query::{ColumnDef, Expr, ExprTrait, Index, Query, Table, TableCreateStatement};
 use std::collections::BTreeMap;
@@ -33,87 +33,122 @@ impl Store {
     /// [`DbError`]; nothing has changed then.
     pub async fn create_cinder_tables(&self) -> Result<(), DbError> {
         let mut txn = self.db.write().await?;
-        let mut tables: BTreeMap<&str, TableCreateStatement> = BTreeMap::new();
-        let mut indexes = Vec::new();
-        for line in CINDER_TABLES.lines() {
-            let words: Vec<&str> = line.split(' ').collect();
-            match words.as_slice() {
-                ["column", table, name, kind, rest @ ..] => {
-                    let create = tables.entry(table).or_insert_with(|| new_table(table));
-                    create.col(column(name, kind, rest));
-                }
-                ["unique", table, columns] => {
-                    let mut unique = Index::create().unique().take();
-                    for name in columns.split(',') {
-                        unique.col(name.to_owned());
-                    }
-                    tables.entry(table).or_insert_with(|| new_table(table)).index(&mut unique);
-                }
-                ["index", table, name, columns] => {
-                    let mut index = Index::create();
-                    index.if_not_exists().name(*name).table((*table).to_owned());
-                    for name in columns.split(',') {
-                        index.col(name.to_owned());
-                    }
-                    indexes.push(index.take());
-                }
-                _comment => {}
-            }
-        }
-        for table in tables.values() {
-            txn.define(table).await?;
-        }
-        for index in &indexes {
-            txn.define(index).await?;
-        }
-        seed(&mut txn).await?;
+        lock(&mut txn).await?;
+        let made = create_cinder_tables(&mut txn).await;
+        unlock(&mut txn).await?;
+        made?;
         txn.commit().await
     }
 
     /// Brings our own tables up to date. Any number of processes may do so at the same time.
     ///
     /// # Errors
-    /// [`DbError::TooNew`] when a newer program has been here, else [`DbError`]; nothing has
-    /// changed then.
+    /// [`DbError::TooNew`] when a newer program has been here, else [`DbError`]. What was made
+    /// before it stays on MySQL, whose definitions are no part of a transaction: the next start
+    /// goes on there.
     pub async fn migrate(&self) -> Result<(), DbError> {
         let mut txn = self.db.write().await?;
-        let mut migrations = new_table(MIGRATIONS);
-        migrations
-            .col(ColumnDef::new("version").big_integer().not_null().primary_key())
-            .col(ColumnDef::new("applied_at_ms").big_integer().not_null());
-        txn.define(&migrations).await?;
-        let newest =
-            Query::select().expr_as(Expr::col("version").max(), "version").from(MIGRATIONS).take();
-        let found = txn.first(&newest).await?.map_or(Ok(0), |row| row.int("version"))?;
-        if found > NEWEST {
-            return Err(DbError::TooNew { found, known: NEWEST });
-        }
-        if found < 1 {
-            create_hand_overs(&mut txn).await?;
-            create_debts(&mut txn).await?;
-            record_migration(&mut txn, 1).await?;
-        }
+        lock(&mut txn).await?;
+        let migrated = migrate(&mut txn).await;
+        unlock(&mut txn).await?;
+        migrated?;
         txn.commit().await
     }
+}
+
+async fn lock(txn: &mut Txn) -> Result<(), DbError> {
+    let Some(lock) = txn.dialect().lock_schema() else { return Ok(()) };
+    let taken = txn.first(&Query::select().expr_as(lock, "taken").take()).await?;
+    match taken.map(|row| row.int("taken")).transpose()? {
+        Some(1) => Ok(()),
+        Some(_) | None => Err(DbError::Database(
+            "another process has been shaping the schema for long".to_owned(),
+        )),
+    }
+}
+
+async fn unlock(txn: &mut Txn) -> Result<(), DbError> {
+    let Some(unlock) = txn.dialect().unlock_schema() else { return Ok(()) };
+    txn.first(&Query::select().expr_as(unlock, "given_back").take()).await.map(|_row| ())
+}
+
+async fn create_cinder_tables(txn: &mut Txn) -> Result<(), DbError> {
+    let dialect = txn.dialect();
+    let mut tables: BTreeMap<&str, TableCreateStatement> = BTreeMap::new();
+    let mut indexes = Vec::new();
+    for line in CINDER_TABLES.lines() {
+        let words: Vec<&str> = line.split(' ').collect();
+        match words.as_slice() {
+            ["column", table, name, kind, rest @ ..] => {
+                let create = tables.entry(table).or_insert_with(|| new_table(table));
+                create.col(column(dialect, name, kind, rest));
+            }
+            ["unique", table, columns] => {
+                let mut unique = Index::create().unique().take();
+                for name in columns.split(',') {
+                    unique.col(name.to_owned());
+                }
+                tables.entry(table).or_insert_with(|| new_table(table)).index(&mut unique);
+            }
+            ["index", table, name, columns] => {
+                let mut index = Index::create();
+                index.if_not_exists().name(*name).table((*table).to_owned());
+                for name in columns.split(',') {
+                    index.col(name.to_owned());
+                }
+                indexes.push(index.take());
+            }
+            _comment => {}
+        }
+    }
+    for table in tables.values() {
+        txn.define(table).await?;
+    }
+    for index in &indexes {
+        txn.define(index).await?;
+    }
+    seed(txn).await
+}
+
+async fn migrate(txn: &mut Txn) -> Result<(), DbError> {
+    let mut migrations = new_table(MIGRATIONS);
+    migrations
+        .col(ColumnDef::new("version").big_integer().not_null().primary_key())
+        .col(ColumnDef::new("applied_at_ms").big_integer().not_null());
+    txn.define(&migrations).await?;
+    let newest =
+        Query::select().expr_as(Expr::col("version").max(), "version").from(MIGRATIONS).take();
+    let found = txn.first(&newest).await?.map_or(Ok(0), |row| row.int("version"))?;
+    if found > NEWEST {
+        return Err(DbError::TooNew { found, known: NEWEST });
+    }
+    if found < 1 {
+        create_hand_overs(txn).await?;
+        create_debts(txn).await?;
+        record_migration(txn, 1).await?;
+    }
+    Ok(())
 }
 
 fn new_table(name: &str) -> TableCreateStatement {
     Table::create().if_not_exists().table(name.to_owned()).take()
 }
 
-fn column(name: &str, kind: &str, rest: &[&str]) -> ColumnDef {
+fn column(dialect: Dialect, name: &str, kind: &str, rest: &[&str]) -> ColumnDef {
     let mut column = ColumnDef::new(name.to_owned());
     let length = kind.strip_prefix("VARCHAR(").and_then(|tail| tail.strip_suffix(')'));
     let of = match (kind, length.and_then(|digits| digits.parse().ok())) {
         ("DATETIME", _) => Type::DateTime,
         ("BOOLEAN", _) => Type::Boolean,
         (_, Some(length)) => Type::Varchar(length),
+        (_, None) if rest.contains(&"key") => Type::Serial,
         (_, None) => Type::Integer,
     };
-    dialect::set_type(&mut column, of);
+    dialect.set_type(&mut column, of);
     for word in rest {
         match *word {
             "not-null" => column.not_null(),
+            "not-null*" if dialect != Dialect::Sqlite => column.not_null(),
             "default=1" => column.default(true),
             "key" => column.primary_key(),
             _ => &mut column,
@@ -171,6 +206,7 @@ async fn seed(txn: &mut Txn) -> Result<(), DbError> {
 
 async fn create_hand_overs(txn: &mut Txn) -> Result<(), DbError> {
     let mut table = new_table(HAND_OVERS);
+    txn.dialect().set_options(&mut table);
     table
         .col(ColumnDef::new("id").string_len(36).not_null().primary_key())
         // The claim: at most one live hand-over for a volume, and NULL once it has ended.
@@ -178,8 +214,8 @@ async fn create_hand_overs(txn: &mut Txn) -> Result<(), DbError> {
         .col(ColumnDef::new("volume_id").string_len(36).not_null())
         .col(ColumnDef::new("version").big_integer().not_null())
         .col(ColumnDef::new("phase").string_len(16).not_null())
-        .col(ColumnDef::new("state").text().not_null())
-        .col(ColumnDef::new("details").text().not_null())
+        .col(text(txn, "state").not_null())
+        .col(text(txn, "details").not_null())
         .col(ColumnDef::new("lease_expires_at_ms").big_integer().not_null())
         .col(ColumnDef::new("created_at_ms").big_integer().not_null())
         .col(ColumnDef::new("updated_at_ms").big_integer().not_null());
@@ -188,6 +224,7 @@ async fn create_hand_overs(txn: &mut Txn) -> Result<(), DbError> {
 
 async fn create_debts(txn: &mut Txn) -> Result<(), DbError> {
     let mut table = new_table(DEBTS);
+    txn.dialect().set_options(&mut table);
     table
         .col(ColumnDef::new("id").string_len(255).not_null().primary_key())
         .col(ColumnDef::new("hand_over_id").string_len(36).not_null())
@@ -197,7 +234,7 @@ async fn create_debts(txn: &mut Txn) -> Result<(), DbError> {
         .col(ColumnDef::new("target").string_len(255).not_null())
         .col(ColumnDef::new("created_at_ms").big_integer().not_null())
         .col(ColumnDef::new("attempts").big_integer().not_null())
-        .col(ColumnDef::new("last_error").text())
+        .col(text(txn, "last_error"))
         .col(ColumnDef::new("due_at_ms").big_integer().not_null());
     txn.define(&table).await?;
     let index = Index::create()
@@ -210,11 +247,17 @@ async fn create_debts(txn: &mut Txn) -> Result<(), DbError> {
     txn.define(&index).await
 }
 
+fn text(txn: &Txn, name: &'static str) -> ColumnDef {
+    let mut column = ColumnDef::new(name);
+    txn.dialect().set_type(&mut column, Type::Text);
+    column
+}
+
 async fn record_migration(txn: &mut Txn, version: i64) -> Result<(), DbError> {
     let insert = Query::insert()
         .into_table(MIGRATIONS)
         .columns(["version", "applied_at_ms"])
-        .values_panic([version.into(), dialect::now_ms()])
+        .values_panic([version.into(), txn.now_ms()])
         .take();
     txn.execute(&insert).await.map(|_rows| ())
 }

@@ -2,16 +2,27 @@
 
 use crate::db::Db;
 use crate::{ConnectError, DbError, Turnstile};
+use std::fmt;
 use std::sync::Arc;
 
 /// Where the database is.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoreConfig {
-    /// As `[database] connection` of `cinder.conf`: `sqlite:////var/lib/cinder/cinder.sqlite`.
-    /// `?mode=rwc` creates the file.
+    /// As `[database] connection` of `cinder.conf`: `mysql+pymysql://cinder:…@db/cinder`,
+    /// `postgresql://cinder:…@db/cinder`. A file of SQLite is `sqlite:///var/lib/cinder.sqlite`,
+    /// and `?mode=rwc` creates it.
     pub url: String,
     /// The size of the pool.
     pub max_connections: u32,
+}
+
+impl fmt::Debug for StoreConfig {
+    /// The URL holds a password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreConfig")
+            .field("max_connections", &self.max_connections)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Cinder's tables and ours. Cheap to clone; clones share the pool.
@@ -26,7 +37,7 @@ impl Store {
     /// # Errors
     /// [`ConnectError`].
     pub async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
-        Ok(Self { db: Db::connect(&config.url, config.max_connections).await? })
+        Ok(Self { db: Db::connect(config).await? })
     }
 
     /// A handle on the same pool whose transactions pass a turnstile.

@@ -1,6 +1,6 @@
 //! Volume types: who sees them, how they encrypt, and how the embedded block storage keeps them.
 
-use crate::db::{Row, Txn, utc_now};
+use crate::db::{Interruptible, Row, Txn, utc_now};
 use crate::quotas::QuotaType;
 use crate::volumes::{Scope, touch};
 use crate::{DbError, Store, dialect};
@@ -62,6 +62,12 @@ pub enum VolumeTypeError {
     Db(#[from] DbError),
 }
 
+impl Interruptible for VolumeTypeError {
+    fn is_interruption(&self) -> bool {
+        matches!(self, Self::Db(error) if error.is_interruption())
+    }
+}
+
 impl Store {
     /// Creates a type as given, with its extra specs, access list and encryption. `created_at` is
     /// ignored.
@@ -69,47 +75,51 @@ impl Store {
     /// # Errors
     /// [`VolumeTypeError`].
     pub async fn create_volume_type(&self, new: &VolumeType) -> Result<(), VolumeTypeError> {
-        let mut txn = self.db.write().await?;
-        let mut same_name = live_types(&Scope::All);
-        same_name.and_where(Expr::col("name").eq(new.name.as_str()));
-        if txn.any(&same_name).await? {
-            return Err(VolumeTypeError::Exists(new.name.clone()));
-        }
-        let now = dialect::datetime(utc_now());
-        let insert = Query::insert()
-            .into_table("volume_types")
-            .columns(["created_at", "deleted", "id", "name", "is_public", "description"])
-            .values_panic([
-                now.clone().into(),
-                false.into(),
-                new.id.as_str().into(),
-                new.name.as_str().into(),
-                new.is_public.into(),
-                new.description.clone().into(),
-            ])
-            .take();
-        txn.execute(&insert).await?;
-        for (key, value) in &new.extra_specs {
-            let insert = Query::insert()
-                .into_table("volume_type_extra_specs")
-                .columns(["created_at", "deleted", "volume_type_id", "key", "value"])
-                .values_panic([
-                    now.clone().into(),
-                    false.into(),
-                    new.id.as_str().into(),
-                    key.as_str().into(),
-                    value.as_str().into(),
-                ])
-                .take();
-            txn.execute(&insert).await?;
-        }
-        for project in &new.projects {
-            grant(&mut txn, &new.id, project).await?;
-        }
-        if let Some(encryption) = &new.encryption {
-            encrypt(&mut txn, &new.id, encryption).await?;
-        }
-        Ok(txn.commit().await?)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let mut same_name = live_types(&Scope::All);
+                same_name.and_where(Expr::col("name").eq(new.name.as_str()));
+                if txn.any(&same_name).await? {
+                    return Err(VolumeTypeError::Exists(new.name.clone()));
+                }
+                let now = dialect::datetime(utc_now());
+                let insert = Query::insert()
+                    .into_table("volume_types")
+                    .columns(["created_at", "deleted", "id", "name", "is_public", "description"])
+                    .values_panic([
+                        now.clone().into(),
+                        false.into(),
+                        new.id.as_str().into(),
+                        new.name.as_str().into(),
+                        new.is_public.into(),
+                        new.description.clone().into(),
+                    ])
+                    .take();
+                txn.execute(&insert).await?;
+                for (key, value) in &new.extra_specs {
+                    let insert = Query::insert()
+                        .into_table("volume_type_extra_specs")
+                        .columns(["created_at", "deleted", "volume_type_id", "key", "value"])
+                        .values_panic([
+                            now.clone().into(),
+                            false.into(),
+                            new.id.as_str().into(),
+                            key.as_str().into(),
+                            value.as_str().into(),
+                        ])
+                        .take();
+                    txn.execute(&insert).await?;
+                }
+                for project in &new.projects {
+                    grant(&mut txn, &new.id, project).await?;
+                }
+                if let Some(encryption) = &new.encryption {
+                    encrypt(&mut txn, &new.id, encryption).await?;
+                }
+                Ok(txn.commit().await?)
+            })
+            .await
     }
 
     /// Lets an existing type encrypt the volumes that are made from now on.
@@ -121,14 +131,18 @@ impl Store {
         type_id: &str,
         encryption: &Encryption,
     ) -> Result<(), VolumeTypeError> {
-        let mut txn = self.db.write().await?;
-        let found = find(&mut txn, &Scope::All, type_id).await?;
-        let found = found.ok_or_else(|| VolumeTypeError::NotFound(type_id.to_owned()))?;
-        if found.encryption.is_some() {
-            return Err(VolumeTypeError::Exists(found.name));
-        }
-        encrypt(&mut txn, type_id, encryption).await?;
-        Ok(txn.commit().await?)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let found = find(&mut txn, &Scope::All, type_id).await?;
+                let found = found.ok_or_else(|| VolumeTypeError::NotFound(type_id.to_owned()))?;
+                if found.encryption.is_some() {
+                    return Err(VolumeTypeError::Exists(found.name));
+                }
+                encrypt(&mut txn, type_id, encryption).await?;
+                Ok(txn.commit().await?)
+            })
+            .await
     }
 
     /// Lets a project see a private type; one that sees it already still does.
@@ -140,13 +154,17 @@ impl Store {
         type_id: &str,
         project: &ProjectId,
     ) -> Result<(), VolumeTypeError> {
-        let mut txn = self.db.write().await?;
-        let found = find(&mut txn, &Scope::All, type_id).await?;
-        let found = found.ok_or_else(|| VolumeTypeError::NotFound(type_id.to_owned()))?;
-        if !found.projects.contains(project) {
-            grant(&mut txn, type_id, project).await?;
-        }
-        Ok(txn.commit().await?)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let found = find(&mut txn, &Scope::All, type_id).await?;
+                let found = found.ok_or_else(|| VolumeTypeError::NotFound(type_id.to_owned()))?;
+                if !found.projects.contains(project) {
+                    grant(&mut txn, type_id, project).await?;
+                }
+                Ok(txn.commit().await?)
+            })
+            .await
     }
 
     /// Takes a project's access to a private type away.
@@ -158,17 +176,21 @@ impl Store {
         type_id: &str,
         project: &ProjectId,
     ) -> Result<(), DbError> {
-        let update = touch("volume_type_projects")
-            .value("deleted_at", dialect::datetime(utc_now()))
-            // Cinder marks this table's rows with their own id.
-            .value("deleted", Expr::col("id"))
-            .and_where(Expr::col("volume_type_id").eq(type_id))
-            .and_where(Expr::col("project_id").eq(project.as_str()))
-            .and_where(Expr::col("deleted").eq(0))
-            .take();
-        let mut txn = self.db.write().await?;
-        txn.execute(&update).await?;
-        txn.commit().await
+        self.db
+            .uninterrupted(|| async {
+                let update = touch("volume_type_projects")
+                    .value("deleted_at", dialect::datetime(utc_now()))
+                    // Cinder marks this table's rows with their own id.
+                    .value("deleted", Expr::col("id"))
+                    .and_where(Expr::col("volume_type_id").eq(type_id))
+                    .and_where(Expr::col("project_id").eq(project.as_str()))
+                    .and_where(Expr::col("deleted").eq(0))
+                    .take();
+                let mut txn = self.db.write().await?;
+                txn.execute(&update).await?;
+                txn.commit().await
+            })
+            .await
     }
 
     /// Deletes a type that no volume has.
@@ -176,29 +198,33 @@ impl Store {
     /// # Errors
     /// [`VolumeTypeError`].
     pub async fn delete_volume_type(&self, type_id: &str) -> Result<(), VolumeTypeError> {
-        let mut txn = self.db.write().await?;
-        if find(&mut txn, &Scope::All, type_id).await?.is_none() {
-            return Err(VolumeTypeError::NotFound(type_id.to_owned()));
-        }
-        let mut used = crate::volumes::live("volumes", &Scope::All);
-        used.and_where(Expr::col("volume_type_id").eq(type_id)).limit(1);
-        if txn.any(&used).await? {
-            return Err(VolumeTypeError::InUse(type_id.to_owned()));
-        }
-        for (table, key) in [
-            ("volume_types", "id"),
-            ("volume_type_extra_specs", "volume_type_id"),
-            ("encryption", "volume_type_id"),
-        ] {
-            let update = touch(table)
-                .value("deleted", true)
-                .value("deleted_at", dialect::datetime(utc_now()))
-                .and_where(Expr::col(key).eq(type_id))
-                .and_where(Expr::col("deleted").eq(false))
-                .take();
-            txn.execute(&update).await?;
-        }
-        Ok(txn.commit().await?)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                if find(&mut txn, &Scope::All, type_id).await?.is_none() {
+                    return Err(VolumeTypeError::NotFound(type_id.to_owned()));
+                }
+                let mut used = crate::volumes::live("volumes", &Scope::All);
+                used.and_where(Expr::col("volume_type_id").eq(type_id)).limit(1);
+                if txn.any(&used).await? {
+                    return Err(VolumeTypeError::InUse(type_id.to_owned()));
+                }
+                for (table, key) in [
+                    ("volume_types", "id"),
+                    ("volume_type_extra_specs", "volume_type_id"),
+                    ("encryption", "volume_type_id"),
+                ] {
+                    let update = touch(table)
+                        .value("deleted", true)
+                        .value("deleted_at", dialect::datetime(utc_now()))
+                        .and_where(Expr::col(key).eq(type_id))
+                        .and_where(Expr::col("deleted").eq(false))
+                        .take();
+                    txn.execute(&update).await?;
+                }
+                Ok(txn.commit().await?)
+            })
+            .await
     }
 
     /// A live type by id or name, if the scope shows it.

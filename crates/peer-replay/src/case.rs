@@ -19,8 +19,22 @@ pub struct CaseFile {
     pub name: String,
     /// What the file covers, for its reader.
     pub about: String,
+    /// The policy of the Barbican that it is for.
+    #[serde(default)]
+    pub policy: Policy,
     /// The scripts, in the order in which they are sent.
     pub scripts: Vec<Script>,
+}
+
+/// Which of its two default policies Barbican enforces.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// The one that it enforces out of the box.
+    #[default]
+    New,
+    /// The one of the roles creator, observer and audit.
+    Legacy,
 }
 
 /// A sequence of requests that stand on each other; scripts of one file do not.
@@ -198,6 +212,16 @@ impl CaseFile {
     }
 }
 
+impl Policy {
+    /// The name that cases and commands have for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Legacy => "legacy",
+        }
+    }
+}
+
 impl Script {
     /// Method and path of a step.
     pub(crate) fn request_of<'a>(&'a self, step: &'a Step) -> Option<(&'a str, &'a str)> {
@@ -218,5 +242,67 @@ impl Script {
     pub(crate) fn headers_of<'a>(&'a self, step: &'a Step) -> BTreeMap<String, &'a str> {
         let both = self.headers.iter().chain(&step.headers);
         both.map(|(name, value)| (name.to_lowercase(), value.as_str())).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn check(scripts: Value, expected: &str) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("some.json");
+        let text = json!({"about": "", "scripts": scripts}).to_string();
+        std::fs::write(&path, text).expect("a file");
+        let found = CaseFile::read_all(folder.path()).map(|files| files[0].requests().to_string());
+        let found = found.unwrap_or_else(|error| error.to_string());
+        assert!(found.ends_with(expected), "{found}");
+    }
+
+    #[test]
+    fn a_file_is_checked_when_it_is_read() {
+        let step = json!({"name": "a"});
+        let whole = json!({"name": "a", "service": "keystone", "request": "GET /"});
+        let short = json!({"name": "b", "service": "barbican"});
+        for (scripts, expected) in [
+            (json!([{"name": "s", "steps": [whole]}]), "1"),
+            (
+                json!([{"name": "s", "service": "keystone", "request": "GET /", "steps": [step]}]),
+                "1",
+            ),
+            (json!([{"name": "s", "steps": []}, {"name": "s", "steps": []}]), "called \"s\""),
+            (json!([{"name": "s", "steps": [whole, whole]}]), "some: two are called \"a\""),
+            (json!([{"name": "s", "service": "keystone", "steps": [step]}]), "names no request"),
+            (json!([{"name": "s", "request": "GET /", "steps": [step]}]), "a: names no service"),
+            (json!([{"name": "s", "request": "GET", "steps": [whole, short]}]), "no request"),
+            (json!([{"name": "s", "wh0": "x", "steps": []}]), "column 51"),
+        ] {
+            check(scripts, expected);
+        }
+    }
+
+    #[test]
+    fn a_step_goes_before_its_script() {
+        let script: Script = serde_json::from_value(json!({
+            "name": "s", "service": "keystone", "who": "x", "request": "GET /",
+            "headers": {"A": "1", "B": "1"},
+            "steps": [
+                {"name": "a"},
+                {"name": "b", "who": "nobody", "service": "barbican", "request": "PUT /a b",
+                 "headers": {"a": "2"}},
+            ],
+        }))
+        .expect("a script");
+        let of = |step: &Step| {
+            let headers = script.headers_of(step).into_values().collect::<String>();
+            let request = script.request_of(step).map(|(method, path)| format!("{method} {path}"));
+            (script.service_of(step), script.who_of(step).map(ToOwned::to_owned), request, headers)
+        };
+        let (keystone, barbican) = (Some(Service::Keystone), Some(Service::Barbican));
+        let [plain, own] = [&script.steps[0], &script.steps[1]].map(of);
+        assert_eq!(plain, (keystone, Some("x".into()), Some("GET /".into()), "11".into()));
+        assert_eq!(own, (barbican, None, Some("PUT /a b".into()), "21".into()));
     }
 }

@@ -3,12 +3,10 @@
 //! A row is `` | `file / script / step` | `place` | reason | ``; other lines of the page are for
 //! its reader. A place stands for all that is below it.
 
-use serde::Serialize;
-
 use crate::compare::Difference;
 
 /// A difference that is known.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Known {
     /// `file / script / step`.
     pub case: String,

@@ -20,7 +20,7 @@ mod verdict;
 mod wire;
 
 pub use body::Body;
-pub use case::{CaseError, CaseFile, Script, Service, Step, Tag};
+pub use case::{CaseError, CaseFile, Policy, Script, Service, Step, Tag};
 pub use compare::{Difference, differences};
 pub use known::{Known, KnownError};
 pub use recording::{Answer, Outcome, Recording, Reply, ScriptRecording};

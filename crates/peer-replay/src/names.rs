@@ -33,12 +33,15 @@ const HEADERS: &[&str] = &[
 const SHORTEST: usize = 8;
 /// How far from now a time is taken for a moment of this run.
 const NEAR: Duration = Duration::days(2);
-/// Arrays without an order of their own, and the member that they are sorted by.
+/// Arrays without an order of their own, and the member that they are sorted by; words are sorted
+/// by themselves.
 const SETS: &[(&str, &str)] = &[
     ("catalog", "type"),
     ("endpoints", "interface"),
+    ("methods", ""),
     ("projects", "name"),
     ("roles", "name"),
+    ("secret_refs", "name"),
     ("users", "name"),
 ];
 
@@ -108,7 +111,7 @@ impl<'a> Names<'a> {
             Value::Array(items) => {
                 let mut items: Vec<_> = items.iter().collect();
                 if let Some((_, member)) = SETS.iter().find(|(name, _)| *name == of) {
-                    items.sort_by_key(|item| item[member].as_str().map(ToOwned::to_owned));
+                    items.sort_by_key(|item| item.as_str().or(item[member].as_str()));
                 }
                 Value::Array(items.into_iter().map(|item| self.json(of, item)).collect())
             }
@@ -226,6 +229,7 @@ mod tests {
             "d": "11111111-1111-4111-8111-111111111111",
             "e": format!("token gAAAAA{}==.", "x".repeat(30)),
             "roles": [{"name": "member"}, {"name": "admin"}],
+            "methods": ["token", "password"],
             "audit_ids": ["second", "first"],
             "total": 1,
             "description": "1 secret",
@@ -237,6 +241,7 @@ mod tests {
             "d": "${uuid 1}",
             "e": "token ${token 1}.",
             "roles": [{"name": "admin"}, {"name": "member"}],
+            "methods": ["password", "token"],
             "audit_ids": ["${audit id 1}", "${audit id 2}"],
             "total": 1,
             "description": "1 secret",

@@ -29,7 +29,7 @@ pub struct FileAgreement {
 }
 
 /// How far all files agree.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// By file.
     pub files: Vec<FileAgreement>,
@@ -37,7 +37,6 @@ pub struct Verdict {
     pub differences: Vec<Difference>,
     /// What is wrong; nothing, when the agreement is enough.
     pub problems: Vec<String>,
-    #[serde(skip)]
     service: BTreeSet<String>,
 }
 

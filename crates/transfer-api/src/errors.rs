@@ -63,7 +63,7 @@ impl From<DbError> for Fault {
     fn from(error: DbError) -> Self {
         tracing::error!(%error, "database");
         match error {
-            DbError::Database(_) | DbError::Duplicate => {
+            DbError::Database(_) | DbError::Interrupted(_) | DbError::Duplicate => {
                 Self::unavailable("The database failed. Nothing has changed; try again later.")
             }
             DbError::Malformed { .. }

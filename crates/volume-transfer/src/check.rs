@@ -117,14 +117,16 @@ fn hand_over(options: &CheckOptions) -> anyhow::Result<Findings> {
     for setting in settings {
         let progress = |progress| bar.show(&setting, progress);
         let explored = setting.explore(options.threads.get(), &progress);
+        bar.explored(&setting, &explored);
         findings.explored(&setting, explored);
     }
+    let bar = bar.restarted();
     if let Some(depth) = depth {
         let run = transfer_schedules::Options { threads: options.threads, depth, planted: None };
         findings.ran(transfer_schedules::run(run, &|progress| bar.show_schedules(&progress))?);
     }
     for scenario in scenarios() {
-        bar.say(&format!("rejecting {}", scenario.name));
+        bar.over(&format!("rejecting {}", scenario.name));
         findings.rejected(Rejected::new(&scenario, scenario.counterexample().as_ref()));
     }
     bar.clear();

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use axum::error_handling::HandleError;
 use axum::http::StatusCode;
 use clap::Args;
-use simulator::{Config, Simulator, Urls};
+use simulator::{BarbicanPolicy, Config, Simulator, Urls};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
@@ -40,6 +40,9 @@ pub struct StackOptions {
     /// What ids and keys follow from: the same seed, the same run
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub seed: u64,
+    /// Which of its default policies Barbican enforces: new or legacy
+    #[arg(long, default_value = "new", value_name = "POLICY")]
+    pub barbican_policy: BarbicanPolicy,
 }
 
 impl StackOptions {
@@ -81,6 +84,7 @@ fn simulate(
     }
     let simulator = Simulator::new(Config {
         seed: options.seed,
+        barbican_policy: options.barbican_policy,
         urls: Urls { block_storage: format!("http://{block_storage}"), ..Urls::default() },
         state_file: options.state_dir.as_ref().map(|folder| folder.join("simulator.json")),
         ..Config::new(options.password.as_str())

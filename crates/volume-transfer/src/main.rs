@@ -73,12 +73,13 @@ known-bad protocol was rejected; with 1 otherwise.")]
   volume-transfer serve --dev --clouds clouds.yaml
       then: openstack --os-cloud donor --os-volume-api-version 3.70 volume list
   volume-transfer serve --dev --ephemeral --ready-file ready.json --state-dir state
-  VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database sqlite:///var/lib/cinder.sqlite \\
+  VOLUME_TRANSFER_PASSWORD=… volume-transfer serve --database postgresql://cinder@db/cinder \\
       --auth-url http://127.0.0.1:5000/v3 --username cinder --project-name service
 
 The settings can also stand in a file, with underscores: auth_url = \"…\" (--config serve.toml).
 VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, unless a file does.
---state-dir, --clouds, --port-base, --ephemeral, --password and --seed are for --dev.")]
+--state-dir, --clouds, --port-base, --ephemeral, --password, --seed and --barbican-policy are for
+--dev.")]
     Serve {
         /// Run Keystone, Barbican and a small block storage, too, for development
         #[arg(long)]
@@ -95,7 +96,8 @@ VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, u
     #[command(after_help = "Examples:
   volume-transfer simulate --clouds clouds.yaml
       then: openstack --os-cloud donor secret store --payload hello
-  volume-transfer simulate --ephemeral --ready-file ready.json")]
+  volume-transfer simulate --ephemeral --ready-file ready.json
+  volume-transfer simulate --barbican-policy legacy")]
     Simulate {
         #[command(flatten)]
         stack: StackOptions,

@@ -20,7 +20,7 @@ pub struct Settings {
     /// Address to listen on [default: 127.0.0.1:8776]
     #[arg(long, env = "VOLUME_TRANSFER_LISTEN", value_name = "ADDR:PORT")]
     pub listen: Option<SocketAddr>,
-    /// Cinder's database, such as sqlite:///var/lib/cinder/cinder.sqlite
+    /// Cinder's database, as in cinder.conf: mysql+pymysql://cinder:…@db.example/cinder
     #[arg(long, env = "VOLUME_TRANSFER_DATABASE", hide_env_values = true, value_name = "URL")]
     pub database: Option<String>,
     /// Make Cinder's own tables, too, where the database has none (for development)
@@ -149,7 +149,7 @@ impl Settings {
     /// When it is not named.
     pub fn database(&self) -> anyhow::Result<&str> {
         self.database.as_deref().context(
-            "no database: say --database sqlite:///path/to/cinder.sqlite \
+            "no database: say --database mysql+pymysql://user:password@host/cinder \
              or set VOLUME_TRANSFER_DATABASE",
         )
     }

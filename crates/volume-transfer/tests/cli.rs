@@ -44,13 +44,14 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
     let on = ["serve", "--create-tables", "--database", &database];
     let cases: &[(&[&str], &str)] = &[
-        (&["serve"], "--database sqlite://"),
+        (&["serve"], "--database mysql+pymysql://"),
         (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
         (&on, "--auth-url"),
         (&["serve", "--config", "/nonexistent.toml"], "/nonexistent.toml cannot be read"),
         (&["serve", "--config", wrong], "databse"),
         (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
         (&["simulate", "--port-base", "65534"], "no room for 3 ports"),
+        (&["simulate", "--barbican-policy", "odd"], "say one of: new, legacy"),
         (&["recover"], "--database"),
         (&["serve", "--database", &empty], "not Cinder's database"),
         (&[&on[..], &["--database-connections", "0"]].concat(), "say 1 or more"),

@@ -27,7 +27,7 @@ pub(super) async fn list<H: Holder>(
     simulator.read(|state| {
         let holder = H::find(&state.key_manager, &id, now)?;
         asked.admit(&policy::CONSUMERS, holder.target())?;
-        let mut consumers: Vec<_> = holder.consumers().iter().collect();
+        let mut consumers: Vec<_> = holder.consumers().iter().filter(|one| !one.released).collect();
         consumers.sort_by_key(|consumer| H::rank(&consumer.usage));
         let entries = consumers.into_iter().map(entry).collect();
         let path = format!("{}/{id}/consumers", H::COLLECTION);
@@ -70,11 +70,13 @@ pub(super) async fn add<H: Holder>(
             count::<H>(key_manager, &asked.caller)
         })?;
         let project_id = asked.caller.project.id.clone();
-        if let Some(parts) = H::parts(&mut state.key_manager, &id)
-            && !parts.consumers.iter().any(|known| known.usage == usage)
-        {
-            parts.consumers.push(Consumer { usage, project_id, created: now });
-            *parts.updated = now;
+        if let Some(parts) = H::parts(&mut state.key_manager, &id) {
+            if let Some(known) = parts.consumers.iter_mut().find(|known| known.usage == usage) {
+                known.released = false;
+            } else {
+                parts.consumers.push(Consumer { usage, project_id, released: false, created: now });
+                *parts.updated = now;
+            }
         }
         Ok(H::find(&state.key_manager, &id, now)?.document(&simulator, &asked.caller))
     })?;
@@ -98,8 +100,11 @@ pub(super) async fn remove<H: Holder>(
         if holder.consumers()[place].project_id != *own && holder.project_id() != *own {
             return Err(Refusal::Forbidden(NOT_THE_CREATOR));
         }
+        if holder.consumers()[place].released {
+            return Err(Refusal::ConsumerNotFound);
+        }
         if let Some(parts) = H::parts(&mut state.key_manager, &id) {
-            parts.consumers.remove(place);
+            parts.consumers[place].released = true;
         }
         Ok(Json(H::find(&state.key_manager, &id, now)?.document(&simulator, &asked.caller)))
     })
@@ -143,6 +148,8 @@ fn miss<H: Holder>(
 
 /// How many consumers of such holders the caller's project has entered.
 fn count<H: Holder>(key_manager: &KeyManager, caller: &Caller) -> usize {
-    let own = |consumer: &&Consumer<H::Usage>| consumer.project_id == caller.project.id;
+    let own = |consumer: &&Consumer<H::Usage>| {
+        !consumer.released && consumer.project_id == caller.project.id
+    };
     H::all(key_manager).map(|holder| holder.consumers().iter().filter(own).count()).sum()
 }

@@ -201,7 +201,7 @@ pub(super) fn document(simulator: &Simulator, container: &Container) -> Value {
         let link = href(simulator, "secrets", &entry.secret_id);
         json!({"name": entry.name, "secret_ref": link})
     };
-    let usages = container.consumers.iter().map(|consumer| json!(consumer.usage));
+    let usages = container.usages().map(|usage| json!(usage));
     json!({
         "created": isoformat(container.created),
         "updated": isoformat(container.updated),

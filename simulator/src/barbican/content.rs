@@ -52,7 +52,15 @@ pub(super) fn accept_json(headers: &HeaderMap) -> Result<(), Refusal> {
         let refused = parts.any(|part| matches!(part, "q=0" | "q=0.0"));
         !refused && matches!(mime, "" | "*/*" | "application/*" | "application/json")
     };
-    if accept.split(',').any(takes_json) { Ok(()) } else { Err(Refusal::NotAcceptable) }
+    // A header that cannot be read is as good as none.
+    let is_read = |range: &str| {
+        let mime = range.split(';').next().unwrap_or_default().trim();
+        mime.is_empty() || mime.split('/').filter(|part| !part.is_empty()).count() == 2
+    };
+    if !accept.split(',').all(is_read) || accept.split(',').any(takes_json) {
+        return Ok(());
+    }
+    Err(Refusal::NotAcceptable)
 }
 
 /// Python's `base64.b64decode` without validation: letters of no meaning are skipped, and what

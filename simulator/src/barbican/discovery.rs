@@ -3,19 +3,27 @@
 use axum::Json;
 use axum::extract::{Extension, RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, WWW_AUTHENTICATE};
-use http::{Method, StatusCode, Uri};
+use http::header::{ACCEPT, ALLOW, HeaderValue, WWW_AUTHENTICATE};
+use http::{HeaderMap, Method, StatusCode, Uri};
 use serde_json::{Value, json};
 
+use super::content;
+use super::error::Refusal;
 use super::microversion::Microversion;
+use super::webob::Notice;
+use crate::Simulator;
+use crate::authtoken::{self, header};
 use crate::query::Query;
-use crate::{Simulator, authtoken};
 
 pub(super) async fn versions(
     State(simulator): State<Simulator>,
     Extension(microversion): Extension<Microversion>,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Response {
+    if content::accept_json(&headers).is_err() {
+        return not_acceptable(&Method::GET, &headers);
+    }
     if Query::parse(query.as_deref()).has("build") {
         return Json(json!({"build": "23.0.0"})).into_response();
     }
@@ -58,27 +66,46 @@ fn version_document(simulator: &Simulator, microversion: Microversion) -> Value 
 }
 
 /// A token without a project: the context middleware wants one.
-pub(super) fn unscoped(simulator: &Simulator) -> Response {
-    let text = "401 Unauthorized\n\nThis server could not verify that you are authorized to access \
-                the document you requested. Either you supplied the wrong credentials (e.g., bad \
-                password), or your browser does not understand how to supply the credentials \
-                required.\n\n   ";
-    let challenge = [(WWW_AUTHENTICATE, authtoken::challenge(simulator))];
-    (StatusCode::UNAUTHORIZED, challenge, text).into_response()
-}
-
-pub(super) async fn root_method(method: Method) -> Response {
-    let text = format!(
-        "405 Method Not Allowed\n\nThe method {method} is not allowed for this resource. \n\n "
-    );
-    (StatusCode::METHOD_NOT_ALLOWED, [(ALLOW, "GET")], text).into_response()
-}
-
-pub(super) async fn not_found(uri: Uri) -> Response {
-    if super::is_v1(uri.path()) {
-        let body = json!({"code": 404, "title": "Not Found", "description": ""});
-        return (StatusCode::NOT_FOUND, Json(body)).into_response();
+pub(super) fn unscoped(simulator: &Simulator, method: &Method, headers: &HeaderMap) -> Response {
+    let mut response = Notice::unauthorized().to(method, headers);
+    if let Ok(challenge) = HeaderValue::from_str(&authtoken::challenge(simulator)) {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
     }
-    let text = "404 Not Found\n\nThe resource could not be found.\n\n   ";
-    (StatusCode::NOT_FOUND, text).into_response()
+    response
+}
+
+/// A method that the root has not; it would answer in HTML.
+pub(super) async fn root_method(method: Method, headers: HeaderMap) -> Response {
+    let takes_html = match header(&headers, ACCEPT.as_str()) {
+        Some(accept) => accept.contains("text/html") || accept.contains('*'),
+        None => true,
+    };
+    if !takes_html {
+        return not_acceptable(&method, &headers);
+    }
+    let mut response = Notice::method_not_allowed(&method).to(&method, &headers);
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET"));
+    response
+}
+
+pub(super) async fn not_found(uri: Uri, method: Method, headers: HeaderMap) -> Response {
+    if super::is_v1(uri.path()) || is_json_alone(&headers) {
+        return Refusal::not_found("").into_response();
+    }
+    if content::accept_json(&headers).is_err() {
+        return not_acceptable(&method, &headers);
+    }
+    Notice::not_found().to(&method, &headers)
+}
+
+fn not_acceptable(method: &Method, headers: &HeaderMap) -> Response {
+    if is_json_alone(headers) {
+        return Refusal::NotAcceptable.into_response();
+    }
+    Notice::not_acceptable(headers, String::new()).to(method, headers)
+}
+
+/// Who takes JSON and nothing else is answered in JSON of Barbican's own.
+fn is_json_alone(headers: &HeaderMap) -> bool {
+    header(headers, ACCEPT.as_str()) == Some("application/json")
 }

@@ -1,10 +1,12 @@
 //! The version of the API that a request asks for: `OpenStack-API-Version: key-manager 1.2`.
 //!
-//! Source: microversion_parse, which answers a version that it does not take as plain text.
+//! Source: microversion_parse.
 
-use axum::response::{IntoResponse, Response};
 use http::header::VARY;
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use super::page::number;
+use super::webob::Notice;
 
 const HEADER: HeaderName = HeaderName::from_static("openstack-api-version");
 
@@ -16,7 +18,7 @@ impl Microversion {
     pub(super) const LATEST: Self = Self(2);
 
     /// Reads the last version that the header gives for the key manager; 1.0 without one.
-    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Unusable> {
+    pub(super) fn of(headers: &HeaderMap) -> Result<Self, Notice> {
         let given = headers.get(HEADER).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let ours = given.rsplit(',').find_map(|entry| {
             let (service, version) = entry.trim().split_once(char::is_whitespace)?;
@@ -26,12 +28,16 @@ impl Microversion {
         if text == "latest" {
             return Ok(Self::LATEST);
         }
-        let unreadable = || Unusable::Unreadable(text.to_owned());
-        let (major, minor) = text.split_once('.').ok_or_else(unreadable)?;
-        let number = |part: &str| part.parse::<u32>().map_err(|_| unreadable());
-        match (number(major)?, u8::try_from(number(minor)?)) {
-            (1, Ok(minor)) if minor <= Self::LATEST.0 => Ok(Self(minor)),
-            (_, Ok(_) | Err(_)) => Err(Unusable::Unknown(text.to_owned())),
+        match parse(text).map_err(|why| {
+            Notice::bad_request(format!(
+                "Invalid microversion: invalid version string: {text}; {why}"
+            ))
+        })? {
+            (1, minor @ 0..=2) => Ok(Self(minor)),
+            (_, _) => {
+                let detail = format!("Invalid microversion: Unacceptable version header: {text}");
+                Err(Notice::not_acceptable(headers, detail))
+            }
         }
     }
 
@@ -49,29 +55,16 @@ impl Microversion {
     }
 }
 
-/// A version that no request can have.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Unusable {
-    #[error(
-        "406 Not Acceptable\n\nThe resource could not be generated that was acceptable to your \
-         browser (content of type ${{HTTP_ACCEPT}}. \n\n Invalid microversion: Unacceptable \
-         version header: {0}"
-    )]
-    Unknown(String),
-    #[error(
-        "400 Bad Request\n\nThe server could not comply with the request since it is either \
-         malformed or otherwise incorrect.\n\n Invalid microversion: invalid version string: \
-         {0}; invalid literal for int() with base 10: '{0}'  "
-    )]
-    Unreadable(String),
-}
-
-impl IntoResponse for Unusable {
-    fn into_response(self) -> Response {
-        let status = match &self {
-            Self::Unknown(_) => StatusCode::NOT_ACCEPTABLE,
-            Self::Unreadable(_) => StatusCode::BAD_REQUEST,
-        };
-        (status, self.to_string()).into_response()
-    }
+/// Two numbers, or what Python says instead; a number that no version has is as good as another.
+fn parse(text: &str) -> Result<(u8, u8), String> {
+    let read = |part: &str| {
+        let number = number(part)
+            .ok_or_else(|| format!("invalid literal for int() with base 10: '{part}'"))?;
+        Ok::<u8, String>(u8::try_from(number).unwrap_or(u8::MAX))
+    };
+    let Some((major, minor)) = text.split_once('.') else {
+        read(text)?;
+        return Err("Version.__new__() missing 1 required positional argument: 'minor'".to_owned());
+    };
+    Ok((read(major)?, read(minor)?))
 }

@@ -13,9 +13,10 @@ use super::asked::Asked;
 use super::error::Refusal;
 use super::like::like;
 use super::page::Page;
+use super::pairs::pair;
 use super::secrets::{href, insert, isoformat};
-use super::{Caller, content, policy, quotas, validate};
-use crate::key_manager::{Attributes, Filling, KeyManager, Order, Outcome};
+use super::{Caller, containers, content, policy, quotas, validate};
+use crate::key_manager::{Attributes, Entry, Filling, KeyManager, Order, Outcome};
 use crate::payload::Payload;
 use crate::state::State as Memory;
 use crate::{Simulator, StateFileError};
@@ -36,6 +37,7 @@ const KNOWN: &[&str] = &[
 ];
 /// barbican: plugin/crypto/base.py PluginSupportTypes.
 const SYMMETRIC: &[&str] = &["aes", "des", "hmacsha1", "hmacsha256", "hmacsha384", "hmacsha512"];
+const ASYMMETRIC: &[&str] = &["rsa", "dsa"];
 const KEY_LENGTHS: &[i64] = &[64, 128, 192, 256];
 
 pub(super) async fn create(
@@ -193,37 +195,82 @@ fn work_off(
     attributes: Attributes,
     now: OffsetDateTime,
 ) -> Outcome {
-    let refused = |reason: &str| Outcome::Failed {
-        status: 400,
-        reason: format!("Process TypeOrder issue seen - {reason}."),
-    };
-    let failed = || Outcome::Failed {
-        status: 500,
-        reason: "Process TypeOrder failure seen - please contact site administrator.".to_owned(),
-    };
     let algorithm = attributes.algorithm.as_deref().unwrap_or_default().to_lowercase();
-    if !KNOWN.contains(&algorithm.as_str()) {
+    let algorithm = algorithm.as_str();
+    if !KNOWN.contains(&algorithm) {
         return refused("Secret generate supported plugin not found.");
     }
-    if kind != "key" || !SYMMETRIC.contains(&algorithm.as_str()) {
-        return refused("Requested algorithm is not supported");
-    }
     let content_type = match meta.get("payload_content_type") {
-        None => content::OCTETS,
-        Some(Value::String(given)) => given,
-        Some(_) => return failed(),
+        None => Some(content::OCTETS),
+        Some(given) => given.as_str(),
     };
+    let content_type = content_type.map(str::to_owned);
+    let outcome = match kind {
+        "key" if SYMMETRIC.contains(&algorithm) => {
+            content_type.and_then(|kind| key(state, caller, attributes, kind, now))
+        }
+        "asymmetric" if ASYMMETRIC.contains(&algorithm) && !is_locked(meta) => {
+            content_type.and_then(|kind| key_pair(state, caller, attributes, &kind, now))
+        }
+        "asymmetric" if ASYMMETRIC.contains(&algorithm) => None,
+        _ => return refused("Requested algorithm is not supported"),
+    };
+    outcome.unwrap_or_else(|| Outcome::Failed {
+        status: 500,
+        reason: "Process TypeOrder failure seen - please contact site administrator.".to_owned(),
+    })
+}
+
+fn refused(reason: &str) -> Outcome {
+    Outcome::Failed { status: 400, reason: format!("Process TypeOrder issue seen - {reason}.") }
+}
+
+/// A pair that a passphrase locks cannot be made here.
+fn is_locked(meta: &Map<String, Value>) -> bool {
+    meta.get("passphrase").is_some_and(|given| given.as_str() != Some("") && !given.is_null())
+}
+
+/// `None` when there is no key of that length.
+fn key(
+    state: &mut Memory,
+    caller: &Caller,
+    attributes: Attributes,
+    content_type: String,
+    now: OffsetDateTime,
+) -> Option<Outcome> {
     let bits = attributes.bit_length.unwrap_or_default();
     // The mode XTS splits a key in two.
     let is_split = attributes.mode.as_ref().is_some_and(|mode| mode.eq_ignore_ascii_case("xts"));
     let factor = if is_split { 2 } else { 1 };
     if !KEY_LENGTHS.iter().any(|length| length * factor == bits) {
-        return failed();
+        return None;
     }
-    let bytes = state.draws.bytes(usize::try_from(bits / 8).unwrap_or_default());
-    let filling = Filling { payload: Payload::new(bytes), content_type: content_type.to_owned() };
+    let payload = Payload::new(state.draws.bytes(usize::try_from(bits / 8).ok()?));
     let attributes = Attributes { secret_type: "symmetric".to_owned(), ..attributes };
-    Outcome::Secret(insert(state, caller, now, attributes, Some(filling)))
+    let filling = Some(Filling { payload, content_type });
+    Some(Outcome::Secret(insert(state, caller, now, attributes, filling)))
+}
+
+/// Two secrets and a container of them; `None` when there is no pair of that length.
+fn key_pair(
+    state: &mut Memory,
+    caller: &Caller,
+    attributes: Attributes,
+    content_type: &str,
+    now: OffsetDateTime,
+) -> Option<Outcome> {
+    let algorithm = attributes.algorithm.as_deref().unwrap_or_default().to_lowercase();
+    let pair = pair(&algorithm, attributes.bit_length.unwrap_or_default())?;
+    let halves = [("private", "private_key"), ("public", "public_key")].into_iter().zip(pair);
+    let entries = halves.map(|((secret_type, name), payload)| {
+        let attributes = Attributes { secret_type: secret_type.to_owned(), ..attributes.clone() };
+        let filling = Some(Filling { payload, content_type: content_type.to_owned() });
+        let secret_id = insert(state, caller, now, attributes, filling);
+        Entry { name: Some(name.to_owned()), secret_id }
+    });
+    let entries = entries.collect();
+    let name = attributes.name;
+    Some(Outcome::Container(containers::insert(state, caller, now, name, algorithm, entries)))
 }
 
 /// Within the meta data a time always has its microseconds.

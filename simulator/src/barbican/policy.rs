@@ -4,6 +4,8 @@
 //! Source: barbican 23, `common/policies/`. A rule is a tree of checks, not code, so that the table
 //! below can be read beside upstream's. Scopes are not checked: every token here is a project's.
 
+use std::str::FromStr;
+
 use Check::{All, Any, Created, Listed, Open, Owned, Role};
 
 use super::Caller;
@@ -16,8 +18,36 @@ pub enum BarbicanPolicy {
     /// Roles `member` and `admin` (`[oslo_policy] enforce_new_defaults = true`, as released).
     #[default]
     New,
-    /// Roles `creator`, `observer`, `audit` and `admin` (`enforce_new_defaults = false`).
+    /// Roles `creator`, `observer`, `audit`, `key-manager:service-admin` and `admin`
+    /// (`enforce_new_defaults = false`). Nobody has the three in the middle.
     Legacy,
+}
+
+impl FromStr for BarbicanPolicy {
+    type Err = UnknownPolicy;
+
+    fn from_str(name: &str) -> Result<Self, UnknownPolicy> {
+        match name {
+            "new" => Ok(Self::New),
+            "legacy" => Ok(Self::Legacy),
+            _ => Err(UnknownPolicy(name.to_owned())),
+        }
+    }
+}
+
+/// A policy that Barbican does not have.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no policy {0:?}; say one of: new, legacy")]
+pub struct UnknownPolicy(String);
+
+impl BarbicanPolicy {
+    /// The roles that the rules speak of and that no cloud has unless somebody makes them.
+    pub(crate) fn roles(self) -> &'static [&'static str] {
+        match self {
+            Self::New => &[],
+            Self::Legacy => &["observer", "audit", "key-manager:service-admin"],
+        }
+    }
 }
 
 /// What has to be true of a caller.

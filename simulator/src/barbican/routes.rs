@@ -53,6 +53,7 @@ fn of_secrets() -> Routes {
     Routes::new()
         .at("/v1/secrets", allowing("GET, POST", get(list::secrets).post(secrets::create)))
         .at("/v1/secrets/{id}", below(SECRET, "DELETE, GET, PUT", secret))
+        .at("/v1/secrets/{id}/{other}", below(SECRET, NOTHING, MethodRouter::new()))
         .at("/v1/secrets/{id}/payload", any(secrets::payload))
         .at("/v1/secrets/{id}/metadata", below(SECRET, "GET, POST, PUT", metadata))
         .at("/v1/secrets/{id}/metadata/{key}", below(SECRET, "", metadatum))
@@ -74,6 +75,7 @@ fn of_containers() -> Routes {
     Routes::new()
         .at("/v1/containers", allowing("GET, POST", get(containers::list).post(containers::create)))
         .at("/v1/containers/{id}", below(CONTAINER, "DELETE, GET", container))
+        .at("/v1/containers/{id}/{other}", below(CONTAINER, NOTHING, MethodRouter::new()))
         .at("/v1/containers/{id}/secrets", below(CONTAINER, "DELETE, POST", entries()))
         .at("/v1/containers/{id}/secrets/{secret_id}", below(CONTAINER, "DELETE, POST", entries()))
         .at("/v1/containers/{id}/acl", below(CONTAINER, "DELETE, GET, PATCH, PUT", acl))
@@ -87,6 +89,7 @@ fn of_orders() -> Routes {
     Routes::new()
         .at("/v1/orders", allowing("GET, POST, PUT", orders))
         .at("/v1/orders/{id}", below(ORDER, "DELETE, GET", order))
+        .at("/v1/orders/{id}/{other}", below(ORDER, NOTHING, MethodRouter::new()))
 }
 
 /// What an operation is called in Barbican's error texts.
@@ -175,13 +178,18 @@ fn below(
         let found = simulator.read(|state| lookup(&state.key_manager, &caller, id, now));
         found.map_or_else(IntoResponse::into_response, |()| refusal(methods))
     };
-    router.head(refuse).fallback(refuse)
+    // In this way nobody else names methods.
+    any(refuse).head(refuse).merge(router)
 }
+
+/// What stands for the methods of a path at which there is nothing.
+const NOTHING: &str = "nothing";
 
 /// A 405; upstream names no methods for one key of a secret's metadata.
 fn refusal(methods: &'static str) -> Response {
-    if methods.is_empty() {
-        return Refusal::Method.into_response();
+    match methods {
+        NOTHING => Refusal::not_found("").into_response(),
+        "" => Refusal::Method.into_response(),
+        _ => ([(ALLOW, methods)], Refusal::Method).into_response(),
     }
-    ([(ALLOW, methods)], Refusal::Method).into_response()
 }

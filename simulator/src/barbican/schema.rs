@@ -22,6 +22,10 @@ impl Body {
     /// Reads a JSON body and strips the blanks around every string in it.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, Refusal> {
         let read = &bytes[..bytes.len().min(BODY_LIMIT)];
+        // What is not text is found out before the API sees it.
+        if std::str::from_utf8(bytes).is_err() {
+            return Err(Refusal::BadRequest(""));
+        }
         let mut body = Self(serde_json::from_slice(read).map_err(|_| Refusal::MalformedJson)?);
         if body.is_array() || body.is_object() {
             each_string(&mut body.0, &mut |text| {
@@ -98,7 +102,7 @@ pub(super) struct Shape {
 pub(super) struct Schema {
     pub(super) name: &'static str,
     pub(super) shape: Shape,
-    /// Draft 3 of JSON schema enters a missing field under the path `required`.
+    /// Draft 3 of JSON schema enters a missing field under its own path.
     pub(super) draft_3: bool,
 }
 
@@ -119,7 +123,7 @@ impl Schema {
             if self.draft_3
                 && let Some(missing) = fault.missing
             {
-                fault.path.push("required".to_owned());
+                fault.path.push(missing.to_owned());
                 fault.property = fault.property.or(Some(missing));
             }
             // Of equals the first.

@@ -123,11 +123,11 @@ fn remove(
         caller.check(&policy::SECRET_DELETE, secret)?;
         // Up to 1.1 a secret is deleted whoever consumes it, and `force` is not looked at.
         if caller.microversion.is_at_least(2) {
-            let force = match query.get("force") {
+            let force = match query.all("force").first() {
                 Some(text) => strict_bool(text).ok_or(Refusal::BadQuery)?,
                 None => false,
             };
-            if !force && !secret.consumers.is_empty() {
+            if !force && secret.usages().next().is_some() {
                 return Err(Refusal::Issue(caller.operation, Issue::Consumers));
             }
         }
@@ -202,7 +202,7 @@ pub(super) fn document(simulator: &Simulator, secret: &Secret, caller: &Caller) 
     set("mode", attributes.mode.clone().into());
     set("creator_id", secret.creator_id.clone().into());
     if caller.microversion.is_at_least(1) {
-        let usages = secret.consumers.iter().map(|consumer| json!(consumer.usage));
+        let usages = secret.usages().map(|usage| json!(usage));
         set("consumers", usages.collect());
     }
     if let Some(filling) = &secret.filling {

@@ -96,10 +96,10 @@ impl FaultyService {
         };
         self.simulator.read(|state| {
             let Some(token) = state.identity.token_ever(text) else { return (None, None) };
-            let user = state.identity.user(&token.user_id).map(|user| user.name.clone());
+            let user = state.identity.user(&token.user_id).map(|user| user.name().to_owned());
             let project = match &token.scope {
-                Scope::Unscoped | Scope::System => None,
-                Scope::Project(id) => state.identity.project(id).map(|named| named.name.clone()),
+                Scope::Unscoped | Scope::Domain(_) | Scope::System => None,
+                Scope::Project(id) => state.identity.project(id).map(|one| one.name().to_owned()),
             };
             (user, project)
         })

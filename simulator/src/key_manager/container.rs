@@ -25,6 +25,13 @@ pub(crate) struct Container {
     pub(crate) updated: OffsetDateTime,
 }
 
+impl Container {
+    /// What uses the container now.
+    pub(crate) fn usages(&self) -> impl Iterator<Item = &ContainerUse> {
+        self.consumers.iter().filter(|consumer| !consumer.released).map(|consumer| &consumer.usage)
+    }
+}
+
 /// A secret under the name that it has in a container.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Entry {

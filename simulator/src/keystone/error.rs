@@ -1,10 +1,11 @@
 //! Keystone's refusals.
 
 use axum::Json;
-use axum::response::{IntoResponse, Response};
+use axum::response::{Html, IntoResponse, Response};
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::identity::Kind;
 use crate::state::StateFileError;
 
 /// Why Keystone refuses, in its own words (keystone: exception.py).
@@ -13,28 +14,41 @@ pub(super) enum Refusal {
     /// Wrong password, unknown user, unknown project, no role: never told apart.
     #[error("The request you have made requires authentication.")]
     Unauthorized,
-    /// The policy's rule, such as `identity:validate_token`.
+    /// A method of authentication that says more, and what it says.
+    #[error("{0}")]
+    Method(String, Value),
+    /// The policy's rule, such as `identity:validate_token`, or a sentence.
     #[error("You are not authorized to perform the requested action: {0}.")]
-    Forbidden(&'static str),
-    /// An unscoped token where a scope is needed.
+    Forbidden(String),
+    /// Without a rule: an unscoped token where a scope is needed, and all that is kept to itself.
     #[error("You are not authorized to perform the requested action.")]
     OutOfScope,
+    /// What the request asks for is not to be had, for a reason that may be told.
+    #[error("{0}")]
+    Denied(String),
     #[error("Could not recognize Fernet token")]
     Unrecognized,
     #[error("Failed to validate token")]
     InvalidToken,
-    #[error("Could not find {kind}: {id}.")]
-    NotFound { kind: &'static str, id: String },
+    #[error("Could not find {}: {id}.", kind.word())]
+    NotFound { kind: Kind, id: String },
+    #[error("{0}")]
+    Absent(String),
+    #[error("Conflict occurred attempting to store {kind} - {details}.")]
+    Conflict { kind: &'static str, details: String },
     #[error(
         "Expecting to find {attribute} in {target}. The server could not comply with the request \
          since it is either malformed or otherwise incorrect. The client is assumed to be in error."
     )]
     Missing { attribute: String, target: &'static str },
-    /// The message of a schema.
+    /// The message of a schema, or of a check beside it.
     #[error("{0}")]
     Malformed(String),
     #[error("An unexpected error prevented the server from fulfilling your request.")]
     Unexpected,
+    /// Where the real one stumbles over a mistake of its own.
+    #[error("Internal Server Error")]
+    Crash,
 }
 
 impl Refusal {
@@ -42,15 +56,20 @@ impl Refusal {
         Self::Missing { attribute: attribute.into(), target }
     }
 
+    pub(super) fn not_found(kind: Kind, id: impl Into<String>) -> Self {
+        Self::NotFound { kind, id: id.into() }
+    }
+
     fn status(&self) -> StatusCode {
         match self {
-            Self::Unauthorized => StatusCode::UNAUTHORIZED,
-            Self::Forbidden(_) | Self::OutOfScope => StatusCode::FORBIDDEN,
-            Self::Unrecognized | Self::InvalidToken | Self::NotFound { .. } => {
+            Self::Unauthorized | Self::Method(..) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) | Self::OutOfScope | Self::Denied(_) => StatusCode::FORBIDDEN,
+            Self::Unrecognized | Self::InvalidToken | Self::NotFound { .. } | Self::Absent(_) => {
                 StatusCode::NOT_FOUND
             }
+            Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Missing { .. } | Self::Malformed(_) => StatusCode::BAD_REQUEST,
-            Self::Unexpected => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Unexpected | Self::Crash => StatusCode::INTERNAL_SERVER_ERROR,
         }
     }
 }
@@ -65,11 +84,19 @@ impl From<StateFileError> for Refusal {
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let status = self.status();
-        let body = json!({"error": {
+        if self == Self::Crash {
+            let page = "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  \
+                 <body>\n    <h1><p>Internal Server Error</p></h1>\n    \n  </body>\n</html>\n";
+            return (status, Html(page)).into_response();
+        }
+        let mut error = json!({
             "code": status.as_u16(),
             "message": self.to_string(),
             "title": status.canonical_reason(),
-        }});
-        (status, Json(body)).into_response()
+        });
+        if let Self::Method(_, identity) = self {
+            error["identity"] = identity;
+        }
+        (status, Json(json!({"error": error}))).into_response()
     }
 }

@@ -1,189 +1,145 @@
 //! Tokens: issue, validate, revoke.
 
-use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, StatusCode};
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
-use time::{Duration, OffsetDateTime};
 
+use super::application_credentials::rules_of;
+use super::call::{
+    Answer, Call, Methods, change, fault_of, no_content, ok, show, supports_access_rules,
+};
 use super::error::Refusal;
-use super::{Denied, auth, caller, catalog};
-use crate::Simulator;
-use crate::authtoken::{Bearer, header};
-use crate::identity::{Named, Scope, Token, TokenFault, audit_id};
-use crate::query::{Query, strict_bool};
+use super::policy::Target;
+use super::{auth, catalog, expiry};
+use crate::authtoken::header;
+use crate::identity::{Directory, Kind, Record, Scope, Standing};
+use crate::query::strict_bool;
 use crate::state::State as Memory;
 
-pub(super) async fn issue(
-    State(simulator): State<Simulator>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-    body: Bytes,
-) -> Result<Response, Denied> {
-    if body.len() > auth::BODY_LIMIT {
-        let text = "413 Request Entity Too Large\n\nRequest is too large. Larger than \
-                    max_request_body_size (%s).\n\n   ";
-        return Ok((StatusCode::PAYLOAD_TOO_LARGE, text).into_response());
+pub(super) fn methods() -> Methods {
+    show(validate).merge(change("POST", issue)).merge(change("DELETE", revoke))
+}
+
+fn issue(call: &Call<'_>, state: &mut Memory) -> Answer {
+    let token = auth::grant(call, state)?;
+    let (text, token) = auth::keep(state, token);
+    let standing = state.identity.meaning(&token).map_err(|fault| fault_of(fault, &text))?;
+    let body = document(call, state, &standing);
+    Ok((StatusCode::CREATED, [("x-subject-token", text)], axum::Json(body)).into_response())
+}
+
+fn validate(call: &Call<'_>, state: &Memory) -> Answer {
+    let rule = if call.method == Method::HEAD { "check" } else { "validate" };
+    let allow_expired = call.asked("allow_expired").and_then(strict_bool).unwrap_or(false);
+    let (text, standing) = subject(call, state, rule, allow_expired)?;
+    let mut response: Response = ok(document(call, state, &standing));
+    if let Ok(text) = text.parse() {
+        response.headers_mut().insert("x-subject-token", text);
     }
-    let query = Query::parse(query.as_deref());
-    let issued = check_content_type(&headers)
-        .and_then(|()| auth::parse(&body))
-        .and_then(|auth| grant(&simulator, &auth));
-    let (text, token) = issued.map_err(Denied::by(&simulator))?;
-    let body = simulator.read(|state| document(&simulator, state, &token, &query));
-    Ok((StatusCode::CREATED, [("x-subject-token", text)], Json(body)).into_response())
+    Ok(response)
 }
 
-pub(super) async fn validate(
-    State(simulator): State<Simulator>,
-    RawQuery(query): RawQuery,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    let query = Query::parse(query.as_deref());
-    let allow_expired = query.get("allow_expired").and_then(strict_bool).unwrap_or(false);
-    let seen = subject(&simulator, &headers, allow_expired).and_then(|subject| {
-        let allowed = subject.is_callers
-            || subject.caller.has_role("admin")
-            || subject.caller.has_role("service");
-        let (text, token) = subject.known.filter(|_| allowed).ok_or(VALIDATE)?;
-        Ok((text, token))
-    });
-    let (text, token) = seen.map_err(Denied::by(&simulator))?;
-    let body = simulator.read(|state| document(&simulator, state, &token, &query));
-    Ok(([("x-subject-token", text)], Json(body)).into_response())
+fn revoke(call: &Call<'_>, state: &mut Memory) -> Answer {
+    let text = subject(call, state, "revoke", false)?.0.to_owned();
+    let cascade = call.asked("cascade").and_then(strict_bool).unwrap_or(true);
+    state.identity.revoke(&text, cascade);
+    Ok(no_content())
 }
 
-pub(super) async fn revoke(
-    State(simulator): State<Simulator>,
-    headers: HeaderMap,
-) -> Result<Response, Denied> {
-    let revoked = subject(&simulator, &headers, false).and_then(|subject| {
-        let allowed = subject.is_callers || subject.caller.has_role("admin");
-        let (text, _) = subject.known.filter(|_| allowed).ok_or(REVOKE)?;
-        simulator.change(|state| {
-            state.identity.revoke(&text);
-            Ok(())
-        })
-    });
-    revoked.map_err(Denied::by(&simulator))?;
-    Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-const VALIDATE: Refusal = Refusal::Forbidden("identity:validate_token");
-const REVOKE: Refusal = Refusal::Forbidden("identity:revoke_token");
-
-/// The two tokens of a validation or a revocation.
-struct Subject {
-    caller: Bearer,
-    known: Option<(String, Token)>,
-    /// Whether the subject belongs to the user who asks.
-    is_callers: bool,
-}
-
-/// Who asks about whom. An unknown subject is a 404 before any policy, a missing one is not.
-fn subject(
-    simulator: &Simulator,
-    headers: &HeaderMap,
+/// The token that the request is about. An unknown one is told before any policy, a missing one
+/// after it.
+fn subject<'a>(
+    call: &'a Call<'_>,
+    state: &'a Memory,
+    rule: &str,
     allow_expired: bool,
-) -> Result<Subject, Refusal> {
-    let caller = caller(simulator, headers)?;
-    let Some(text) = header(headers, "x-subject-token") else {
-        return Ok(Subject { caller, known: None, is_callers: false });
-    };
-    let now = simulator.clock().now();
-    let token = simulator
-        .read(|state| {
-            Bearer::of(state, text, now, allow_expired)?;
-            state.identity.token(text, now, allow_expired).cloned()
-        })
-        .map_err(|fault| match fault {
-            TokenFault::Unrecognized => Refusal::Unrecognized,
-            TokenFault::Invalid => Refusal::InvalidToken,
-        })?;
-    let is_callers = token.user_id == caller.user.id;
-    Ok(Subject { caller, known: Some((text.to_owned(), token)), is_callers })
-}
-
-fn check_content_type(headers: &HeaderMap) -> Result<(), Refusal> {
-    match header(headers, CONTENT_TYPE.as_str()) {
-        Some(given) if !given.starts_with("application/json") => {
-            Err(Refusal::missing("application/json", "Content-Type header"))
-        }
-        Some(_) | None => Ok(()),
+) -> Result<(&'a str, Standing<'a>), Refusal> {
+    if call.caller.is_none() {
+        return Err(Refusal::Unauthorized);
     }
+    let action = format!("identity:{rule}_token");
+    let Some(text) = header(&call.headers, "x-subject-token") else {
+        call.allow(&action, &Target::default())?;
+        return Err(Refusal::Absent("No token in the request".to_owned()));
+    };
+    let standing = state.identity.standing(text, call.now, allow_expired);
+    let standing = standing.map_err(|fault| fault_of(fault, text))?;
+    if state.identity.has_access_rules(standing.token) && !supports_access_rules(&call.headers) {
+        return Err(Refusal::InvalidToken);
+    }
+    call.allow(&action, &Target::owned_by(&standing.token.user_id))?;
+    Ok((text, standing))
 }
 
-fn grant(
-    simulator: &Simulator,
-    auth: &serde_json::Map<String, Value>,
-) -> Result<(String, Token), Refusal> {
-    let config = simulator.config();
-    let now = simulator.clock().now();
-    // Keystone's tokens count whole seconds.
-    let issued_at = now.replace_nanosecond(0).unwrap_or(now);
-    let life = Duration::try_from(config.token_life).unwrap_or(Duration::MAX);
-    simulator.change(|state| {
-        let proven = auth::prove(&state.identity, auth, &config.password, now)?;
-        let mut audit_ids = vec![audit_id(&mut state.draws)];
-        audit_ids.extend(proven.parent.iter().filter_map(|token| token.audit_ids.last().cloned()));
-        let token = Token {
-            user_id: proven.user_id,
-            scope: proven.scope,
-            methods: proven.methods,
-            audit_ids,
-            issued_at,
-            expires_at: proven
-                .parent
-                .map_or(issued_at.saturating_add(life), |token| token.expires_at),
-            revoked: false,
-        };
-        let text = state.identity.keep_token(token.clone(), &mut state.draws);
-        Ok((text, token))
-    })
-}
-
-/// The body that shows a token.
-fn document(simulator: &Simulator, state: &Memory, token: &Token, query: &Query) -> Value {
-    let identity = &state.identity;
-    let domain = json!({"id": "default", "name": "Default"});
-    let shown = |named: &Named| json!({"domain": domain, "id": named.id, "name": named.name});
-    let mut user = identity.user(&token.user_id).map_or(Value::Null, shown);
+/// The body that shows a token (keystone: common/render_token.py).
+fn document(call: &Call<'_>, state: &Memory, standing: &Standing<'_>) -> Value {
+    let (directory, token) = (state.identity.directory(), standing.token);
+    let mut user = with_domain(directory, standing.user);
     user["password_expires_at"] = Value::Null;
     let mut body = json!({
         "methods": token.methods,
         "user": user,
         "audit_ids": token.audit_ids,
-        "expires_at": instant(token.expires_at),
-        "issued_at": instant(token.issued_at),
+        "expires_at": expiry::shown(token.expires_at),
+        "issued_at": expiry::shown(token.issued_at),
     });
-    let project = match &token.scope {
-        Scope::Unscoped => return json!({"token": body}),
-        Scope::System => {
-            body["system"] = json!({"all": true});
-            None
+    match &token.scope {
+        Scope::Unscoped => {}
+        Scope::System => body["system"] = json!({"all": true}),
+        Scope::Domain(id) => {
+            let name = directory.find(Kind::Domain, id).map(Record::name);
+            body["domain"] = json!({"id": id, "name": name});
         }
-        Scope::Project(id) => {
-            body["project"] = identity.project(id).map_or(Value::Null, shown);
-            body["is_domain"] = Value::Bool(false);
-            Some(id.as_str())
+        Scope::Project(_) => {
+            body["project"] =
+                standing.project.map_or(Value::Null, |one| with_domain(directory, one));
+            if token.trust_id.is_none() {
+                body["is_domain"] = Value::Bool(false);
+            }
         }
-    };
-    let roles = identity.roles_of(&token.user_id, &token.scope);
-    let roles = roles.into_iter().map(|role| json!({"id": role.id, "name": role.name}));
+    }
+    delegation(directory, standing, &mut body);
+    if token.scope == Scope::Unscoped {
+        return json!({"token": body});
+    }
+    let roles = standing.roles.iter().map(|role| json!({"id": role.id, "name": role.name()}));
     body["roles"] = roles.collect();
-    if !query.has("nocatalog") {
-        body["catalog"] = catalog::of(simulator, project);
+    if !call.query.iter().any(|(key, _)| key == "nocatalog") {
+        let project = standing.project.map(|project| project.id.as_str());
+        body["catalog"] = catalog::of(call.simulator, directory, &standing.user.id, project);
     }
     json!({"token": body})
 }
 
-/// Such as `2026-11-24T03:55:02.000000Z`.
-fn instant(at: OffsetDateTime) -> String {
-    let format = time::macros::format_description!(
-        "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"
-    );
-    at.to_offset(time::UtcOffset::UTC).format(format).unwrap_or_default()
+/// The trust, or the application credential, that a token comes from.
+fn delegation(directory: &Directory, standing: &Standing<'_>, body: &mut Value) {
+    let find = |kind, id: &Option<String>| directory.find(kind, id.as_ref()?);
+    if let Some(trust) = find(Kind::Trust, &standing.token.trust_id) {
+        body["OS-TRUST:trust"] = json!({
+            "id": trust.id,
+            "trustor_user": {"id": trust.text("trustor_user_id")},
+            "trustee_user": {"id": trust.text("trustee_user_id")},
+            "impersonation": trust.flag("impersonation"),
+        });
+    }
+    let credential = &standing.token.application_credential_id;
+    if let Some(credential) = find(Kind::ApplicationCredential, credential) {
+        let is_restricted = credential.flag("unrestricted") != Some(true);
+        body["application_credential"] = json!({
+            "id": credential.id,
+            "name": credential.name(),
+            "restricted": is_restricted,
+        });
+        let rules = rules_of(directory, credential);
+        if !rules.is_empty() {
+            body["application_credential"]["access_rules"] = Value::from(rules);
+        }
+    }
+}
+
+/// A user or a project with the domain that it is in.
+fn with_domain(directory: &Directory, record: &Record) -> Value {
+    let domain = record.domain_id().and_then(|id| directory.find(Kind::Domain, id));
+    let domain = domain.map(|domain| json!({"id": domain.id, "name": domain.name()}));
+    json!({"domain": domain, "id": record.id, "name": record.name()})
 }

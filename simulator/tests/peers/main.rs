@@ -9,10 +9,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use peer_replay::{CaseFile, Endpoints, Known, Recording, Session, Verdict};
+use peer_replay::{CaseFile, Endpoints, Known, Policy, Recording, Session, Verdict};
 use simulator::faults::{Action, Rule};
 use simulator::server::Running;
-use simulator::{Config, Service, Simulator};
+use simulator::{BarbicanPolicy, Config, Service, Simulator};
 
 const PASSWORD: &str = "correct horse";
 
@@ -29,30 +29,43 @@ fn known() -> Vec<Known> {
     Known::read_all(&std::fs::read_to_string(page).unwrap()).unwrap()
 }
 
-/// Sends every request to the simulator, and compares.
-async fn verdict(simulator: &Simulator, files: &[CaseFile]) -> Verdict {
-    let running = Running::on_loopback(simulator).await.unwrap();
-    let urls = running.urls();
-    let endpoints = Endpoints {
-        keystone: urls.identity.clone(),
-        barbican: urls.key_manager.clone(),
-        password: PASSWORD.to_owned(),
+/// A cloud under the policy that the file is for.
+fn simulator(file: &CaseFile) -> Simulator {
+    let mut config = Config::new(PASSWORD);
+    config.barbican_policy = match file.policy {
+        Policy::New => BarbicanPolicy::New,
+        Policy::Legacy => BarbicanPolicy::Legacy,
     };
-    let mut session = Session::open(endpoints).await.unwrap();
+    Simulator::new(config).unwrap()
+}
+
+/// Sends every request to a simulator that fails as the rule says, and compares.
+async fn verdict(files: &[CaseFile], rule: Option<Rule>) -> Verdict {
     let mut verdict = Verdict::default();
     for file in files {
+        let simulator = simulator(file);
+        if let Some(rule) = rule.clone() {
+            simulator.faults().add(rule);
+        }
+        let running = Running::on_loopback(&simulator).await.unwrap();
+        let urls = running.urls();
+        let endpoints = Endpoints {
+            keystone: urls.identity.clone(),
+            barbican: urls.key_manager.clone(),
+            password: PASSWORD.to_owned(),
+        };
+        let mut session = Session::open(endpoints).await.unwrap();
         let recorded = peers().join("recorded").join(format!("{}.json", file.name));
         let recorded = Recording::read(&recorded).unwrap();
         verdict.add(file, &recorded, &session.replay(file).await.unwrap());
+        running.stop().await;
     }
-    running.stop().await;
     verdict.under(&known())
 }
 
 #[tokio::test]
 async fn the_simulator_replies_as_the_real_services_were_recorded_to() {
-    let simulator = Simulator::new(Config::new(PASSWORD)).unwrap();
-    let verdict = verdict(&simulator, &cases()).await;
+    let verdict = verdict(&cases(), None).await;
     for file in &verdict.files {
         println!("{file}");
     }
@@ -62,16 +75,15 @@ async fn the_simulator_replies_as_the_real_services_were_recorded_to() {
 
 #[tokio::test]
 async fn one_reply_that_is_not_as_recorded_is_told() {
-    let simulator = Simulator::new(Config::new(PASSWORD)).unwrap();
     let files: Vec<_> =
         cases().into_iter().filter(|file| file.name == "keystone-discovery").collect();
-    let told = "not known: keystone-discovery / version documents / the version, deleted: \
-                status: real 405, simulated 503";
-    let before = verdict(&simulator, &files).await;
+    let told = "not known: keystone-discovery / version documents / version 3, for a user: \
+                status: real 200, simulated 503";
+    let before = verdict(&files, None).await;
     assert!(!before.problems.iter().any(|problem| problem == told));
     let broken = Action::Answer { status: 503, retry_after: None };
-    simulator.faults().add(Rule::on(Service::Keystone, broken).template("/v3").method("DELETE"));
-    let after = verdict(&simulator, &files).await;
+    let rule = Rule::on(Service::Keystone, broken).template("/v3").method("GET").user("x");
+    let after = verdict(&files, Some(rule)).await;
     assert!(after.problems.iter().any(|problem| problem == told), "{:?}", after.problems);
 }
 

@@ -1,6 +1,6 @@
-//! Orders for keys.
+//! Orders for keys and for pairs of them.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::cloud::{CONTENT, Cloud, path_of};
 
@@ -52,17 +52,111 @@ async fn an_order_for_a_key_is_done_when_it_is_first_looked_at() {
 }
 
 #[tokio::test]
+async fn an_order_for_a_pair_makes_two_secrets_and_a_container() {
+    let cloud = Cloud::new();
+    let x = cloud.own_token("x").await;
+    for (algorithm, bits, content_type) in
+        [("RSA", 1024, CONTENT), ("rsa", 2048, "text/plain"), ("dsa", 4096, CONTENT)]
+    {
+        let meta = json!({
+            "name": "pair",
+            "algorithm": algorithm,
+            "bit_length": bits,
+            "payload_content_type": content_type,
+        });
+        let order = json!({"type": "asymmetric", "meta": meta});
+        let order = cloud.make(&x, "/v1/orders", order).await;
+        let shown = cloud.tell(&x, "GET", &order, Value::Null).await.json();
+        assert_eq!((&shown["status"], &shown["type"]), (&json!("ACTIVE"), &json!("asymmetric")));
+        assert_eq!(shown.get("secret_ref"), None);
+        let container = path_of(shown["container_ref"].as_str().unwrap());
+        let container = cloud.tell(&x, "GET", &container, Value::Null).await.json();
+        assert_eq!(container["name"], "pair");
+        assert_eq!(container["type"], algorithm.to_lowercase());
+        let entries = container["secret_refs"].as_array().unwrap();
+        for (entry, (name, kind, label)) in entries.iter().zip([
+            ("private_key", "private", "PRIVATE KEY"),
+            ("public_key", "public", "PUBLIC KEY"),
+        ]) {
+            assert_eq!(entry["name"], name);
+            let secret = path_of(entry["secret_ref"].as_str().unwrap());
+            let shown = cloud.tell(&x, "GET", &secret, Value::Null).await.json();
+            assert_eq!(shown["secret_type"], kind);
+            assert_eq!((&shown["name"], &shown["bit_length"]), (&json!("pair"), &json!(bits)));
+            assert_eq!(shown["content_types"], json!({"default": content_type}));
+            let ask = cloud.barbican("GET", &format!("{secret}/payload"));
+            let payload = ask.with("x-auth-token", &x).with("accept", CONTENT).empty().await;
+            if algorithm == "dsa" {
+                // A DER sequence as long as the rest.
+                let length = u16::from_be_bytes([payload.body[2], payload.body[3]]);
+                assert_eq!(payload.body[..2], [0x30, 0x82]);
+                assert_eq!(payload.body.len(), usize::from(length) + 4);
+            } else {
+                assert!(payload.text().starts_with(&format!("-----BEGIN {label}-----\nMI")));
+                assert!(
+                    payload.text().ends_with(&format!("=\n-----END {label}-----\n"))
+                        || payload.text().ends_with(&format!("\n-----END {label}-----\n"))
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn orders_are_found_by_their_meta_data_and_come_in_pages() {
+    let cloud = Cloud::new();
+    let x = cloud.own_token("x").await;
+    for name in ["one", "two", "three"] {
+        let meta = json!({"name": name, "algorithm": "AES", "bit_length": 256});
+        cloud.make(&x, "/v1/orders", json!({"type": "key", "meta": meta})).await;
+    }
+    for (query, total, names) in [
+        ("", 3, vec!["one", "two", "three"]),
+        ("meta=two", 1, vec!["two"]),
+        ("meta=t%25", 2, vec!["two", "three"]),
+        ("meta=TWO", 0, vec![]),
+        ("meta=AES&limit=1&offset=1", 3, vec!["two"]),
+        ("meta=one&meta=two", 0, vec![]),
+        ("limit=x&offset=x", 3, vec!["one", "two", "three"]),
+        ("offset=3", 3, vec![]),
+    ] {
+        let list = cloud.tell(&x, "GET", &format!("/v1/orders?{query}"), Value::Null).await.json();
+        let found = list["orders"].as_array().unwrap();
+        let found: Vec<_> = found.iter().map(|one| one["meta"]["name"].clone()).collect();
+        assert_eq!(
+            (&list["total"], found),
+            (&json!(total), names.iter().map(|n| json!(n)).collect()),
+            "{query}"
+        );
+    }
+    let twice = cloud.tell(&x, "GET", "/v1/orders?limit=1&limit=2", Value::Null).await;
+    let said = "Order(s) retrieval failure seen - please contact site administrator.";
+    assert_eq!((twice.status.as_u16(), twice.said().as_str()), (500, said));
+}
+
+#[tokio::test]
 async fn an_order_that_cannot_be_met_ends_in_error() {
     let cloud = Cloud::new();
     let x = cloud.own_token("x").await;
     let unsupported = "Process TypeOrder issue seen - Secret generate supported plugin not found..";
     let failure = "Process TypeOrder failure seen - please contact site administrator.";
-    for (algorithm, bits, status, reason) in [
-        ("FOO", 256, "400", unsupported),
-        ("AES", 8, "500", failure),
-        ("AES", 1024, "500", failure),
+    let other = "Process TypeOrder issue seen - Requested algorithm is not supported.";
+    let key = |algorithm, bits| json!({"algorithm": algorithm, "bit_length": bits});
+    let locked = json!({"algorithm": "RSA", "bit_length": 1024, "passphrase": "open"});
+    for (kind, meta, status, reason) in [
+        ("key", key("FOO", 256), "400", unsupported),
+        ("key", key("3DES", 192), "400", unsupported),
+        ("key", key("RSA", 1024), "400", other),
+        ("key", key("AES", 8), "500", failure),
+        ("key", key("AES", 1024), "500", failure),
+        ("asymmetric", key("FOO", 256), "400", unsupported),
+        ("asymmetric", key("AES", 256), "400", other),
+        ("asymmetric", key("EC", 256), "400", other),
+        ("asymmetric", key("RSA", 512), "500", failure),
+        // This one a real service can meet.
+        ("asymmetric", locked, "500", failure),
     ] {
-        let body = json!({"type": "key", "meta": {"algorithm": algorithm, "bit_length": bits}});
+        let body = json!({"type": kind, "meta": meta});
         let ordered =
             cloud.barbican("POST", "/v1/orders").with("x-auth-token", &x).json(body).await;
         assert_eq!(ordered.status, 202);

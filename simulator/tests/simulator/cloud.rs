@@ -4,8 +4,8 @@ use axum::body::{Body, Bytes};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use simulator::faults::Broken;
-use simulator::{Clock, Config, Service, Simulator};
+use simulator::faults::{Broken, FaultyService};
+use simulator::{BarbicanPolicy, Clock, Config, Service, Simulator};
 use time::macros::datetime;
 use tower::ServiceExt as _;
 
@@ -14,6 +14,14 @@ pub(crate) const CONTENT: &str = "application/octet-stream";
 
 pub(crate) struct Cloud {
     pub(crate) simulator: Simulator,
+    /// Made once: its routes take longer than a request.
+    barbican: FaultyService,
+}
+
+impl From<Simulator> for Cloud {
+    fn from(simulator: Simulator) -> Self {
+        Self { barbican: simulator.barbican_service(), simulator }
+    }
 }
 
 /// A reply whose body was read to its end.
@@ -73,7 +81,7 @@ impl Ask<'_> {
     pub(crate) async fn attempt(self, body: impl Into<Body>) -> Result<Reply, Broken> {
         let service = match self.service {
             Service::Keystone => self.cloud.simulator.keystone_service(),
-            Service::Barbican => self.cloud.simulator.barbican_service(),
+            Service::Barbican => self.cloud.barbican.clone(),
             Service::BlockStorage => panic!("not simulated here"),
         };
         let request: Request<Body> = self.request.body(body.into()).unwrap();
@@ -86,9 +94,17 @@ impl Ask<'_> {
 impl Cloud {
     /// A cloud whose clock stands still at 2026-11-24T03:55:05.
     pub(crate) fn new() -> Self {
-        let mut config = Config::new(PASSWORD);
-        config.clock = Clock::frozen(datetime!(2026-11-24 03:55:05 UTC));
-        Self { simulator: Simulator::new(config).unwrap() }
+        Self::under(BarbicanPolicy::New)
+    }
+
+    /// The same cloud under one of Barbican's policies.
+    pub(crate) fn under(barbican_policy: BarbicanPolicy) -> Self {
+        let config = Config {
+            clock: Clock::frozen(datetime!(2026-11-24 03:55:05 UTC)),
+            barbican_policy,
+            ..Config::new(PASSWORD)
+        };
+        Simulator::new(config).unwrap().into()
     }
 
     pub(crate) fn keystone(&self, method: &str, path: &str) -> Ask<'_> {
@@ -121,6 +137,19 @@ impl Cloud {
             other => other,
         };
         self.token(user, project).await
+    }
+
+    /// Barbican's reply to a request with that body, or with none where it is null.
+    pub(crate) async fn tell(&self, token: &str, method: &str, path: &str, body: Value) -> Reply {
+        let ask = self.barbican(method, path).with("x-auth-token", token);
+        if body.is_null() { ask.empty().await } else { ask.json(body).await }
+    }
+
+    /// Makes something below a collection and returns its path.
+    pub(crate) async fn make(&self, token: &str, collection: &str, body: Value) -> String {
+        let reply = self.tell(token, "POST", collection, body).await;
+        assert!(reply.status.is_success(), "{collection}: {}", reply.text());
+        path_of(reply.header("location").unwrap())
     }
 
     /// Stores a secret and returns its path.

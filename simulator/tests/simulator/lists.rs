@@ -52,6 +52,11 @@ async fn secrets_are_found_by_their_attributes() {
         ("created=gt:2026-11-24T03:55:06", vec!["b+one", "b_one", "-"]),
         ("created=gte:2026-11-24T03:55:06,lt:2026-11-24T03:55:08", vec!["a-two", "b+one"]),
         ("created=2026-11-24T03:55:05", vec!["a-one"]),
+        ("created=gt:2026,lt:2027&limit=1", vec!["a-one"]),
+        ("created=2026-11-24,gt:2026-11-23", vec![]),
+        ("bits=2_56", vec!["a-two"]),
+        ("offset=99999999999999999999&limit=1", vec!["a-one"]),
+        ("unknown=1&unknown=2&limit=1", vec!["a-one"]),
         ("sort=created:desc", vec!["-", "b_one", "b+one", "a-two", "a-one"]),
         ("sort=algorithm,bit_length:desc&limit=3", vec!["a-two", "a-one", "b+one"]),
         ("unknown=1&limit=1", vec!["a-one"]),
@@ -60,6 +65,21 @@ async fn secrets_are_found_by_their_attributes() {
         let reply = cloud.barbican("GET", &path).with("x-auth-token", &x).empty().await;
         assert_eq!(reply.status, 200, "{query}");
         assert_eq!(names(&reply.json()), expected, "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_has_ended_is_in_no_list() {
+    let (cloud, x) = stocked().await;
+    let ending = json!({"name": "ending", "expiration": "2026-11-24T03:55:20"});
+    cloud.store(&x, ending).await;
+    for (seconds, expected) in [(0, 1), (60, 0)] {
+        cloud.simulator.clock().advance(Duration::seconds(seconds));
+        for query in ["name=ending", "expiration=gt:2020-01-01", "expiration=lt:2030"] {
+            let path = format!("/v1/secrets?{query}");
+            let reply = cloud.barbican("GET", &path).with("x-auth-token", &x).empty().await;
+            assert_eq!(reply.json()["total"], expected, "{query} after {seconds} s");
+        }
     }
 }
 
@@ -106,6 +126,8 @@ async fn a_list_that_cannot_be_asked_for_is_refused() {
         ("sort=name,name", 400, bad),
         ("created=foo", 400, bad),
         ("expiration=gt:", 400, bad),
+        ("created=gt:2026-01-01,gte:2026-01-02", 400, bad),
+        ("created=2026-01-01,lte:2026-01-02", 400, bad),
         ("name=a&name=b", 500, twice),
         ("limit=1&limit=2", 500, twice),
     ] {

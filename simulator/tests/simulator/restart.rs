@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use serde_json::{Value, json};
 use simulator::{Clock, Config, Simulator, StateFileError};
 use time::macros::datetime;
 
@@ -12,7 +13,7 @@ fn start(path: &Path) -> Result<Cloud, StateFileError> {
     let mut config = Config::new(PASSWORD);
     config.clock = Clock::frozen(datetime!(2026-11-24 03:55:05 UTC));
     config.state_file = Some(path.to_owned());
-    Ok(Cloud { simulator: Simulator::new(config)? })
+    Ok(Simulator::new(config)?.into())
 }
 
 #[tokio::test]
@@ -39,6 +40,58 @@ async fn a_restart_forgets_nothing() {
     assert_ne!(y, x);
     let fresh = after.store(&y, key("fresh")).await;
     assert!(fresh != kept && fresh != deleted);
+}
+
+#[tokio::test]
+async fn a_restart_forgets_nothing_of_what_stands_at_a_secret() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let before = start(&path).unwrap();
+    let (x, admin) = (before.own_token("x").await, before.own_token("admin").await);
+    let secret = before.store(&x, key("kept")).await;
+    let entries = json!([{"name": "one", "secret_ref": format!("http://127.0.0.1:9311{secret}")}]);
+    let container = json!({"type": "generic", "secret_refs": entries});
+    let container = before.make(&x, "/v1/containers", container).await;
+    let volume = json!({"service": "cinder", "resource_type": "volume", "resource_id": "1"});
+    let transport = json!({"plugin_name": "p", "transport_key": "k"});
+    for (token, method, path, body) in [
+        (&x, "PUT", format!("{secret}/metadata"), json!({"metadata": {"a": "b"}})),
+        (&x, "PUT", format!("{secret}/acl"), json!({"read": {"users": ["y"]}})),
+        (&x, "PUT", format!("{container}/acl"), json!({"read": {"project-access": false}})),
+        (&x, "POST", format!("{secret}/consumers"), volume.clone()),
+        (&x, "DELETE", format!("{secret}/consumers"), volume.clone()),
+        (&x, "POST", format!("{secret}/consumers"), volume),
+        (&x, "POST", format!("{container}/consumers"), json!({"name": "n", "URL": "u"})),
+        (&admin, "PUT", "/v1/project-quotas/p".to_owned(), json!({"project_quotas": {"cas": 1}})),
+        (&admin, "POST", "/v1/transport_keys".to_owned(), transport),
+    ] {
+        let reply = before.tell(token, method, &path, body).await;
+        assert!(reply.status.is_success(), "{method} {path}: {}", reply.text());
+    }
+    let shown = async |cloud: &Cloud| {
+        let mut shown = Vec::new();
+        for (token, path) in [
+            (&x, secret.clone()),
+            (&x, format!("{secret}/metadata")),
+            (&x, format!("{secret}/acl")),
+            (&x, format!("{secret}/consumers")),
+            (&x, container.clone()),
+            (&x, format!("{container}/acl")),
+            (&x, format!("{container}/consumers")),
+            (&admin, "/v1/project-quotas".to_owned()),
+            (&admin, "/v1/transport_keys".to_owned()),
+        ] {
+            let reply = cloud.tell(token, "GET", &path, Value::Null).await;
+            assert_eq!(reply.status, 200, "{path}");
+            shown.push(reply.json());
+        }
+        shown
+    };
+    let expected = shown(&before).await;
+    drop(before);
+    let after = start(&path).unwrap();
+    assert_eq!(shown(&after).await, expected);
+    assert_eq!(after.simulator.secrets()[0].consumers, 1);
 }
 
 #[tokio::test]
@@ -104,7 +157,7 @@ async fn no_debug_output_shows_a_payload_a_token_or_the_password() {
 
 #[tokio::test]
 async fn a_checkpoint_is_a_way_back_as_often_as_one_likes() {
-    let cloud = Cloud { simulator: Simulator::new(Config::new(PASSWORD)).unwrap() };
+    let cloud = Cloud::from(Simulator::new(Config::new(PASSWORD)).unwrap());
     let x = cloud.own_token("x").await;
     let kept = cloud.store(&x, key("kept")).await;
     let (before, checkpoint) = (cloud.simulator.secrets(), cloud.simulator.checkpoint());

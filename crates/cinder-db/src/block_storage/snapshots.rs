@@ -39,6 +39,7 @@ impl Store {
         new: &NewSnapshot,
         limits: &QuotaLimits,
     ) -> Result<Snapshot, BlockStorageError> {
+        self.db.uninterrupted(|| async {
         let mut txn = self.db.write().await?;
         let volume = get_volume(&mut txn, scope, &new.volume).await?;
         if volume.status != AVAILABLE && !(new.force && volume.status == "in-use") {
@@ -91,6 +92,7 @@ impl Store {
         let made = get(&mut txn, &Scope::All, &new.id).await?;
         txn.commit().await?;
         Ok(made)
+        }).await
     }
 
     /// A live snapshot; `None` when there is none or the scope does not show it.
@@ -126,31 +128,36 @@ impl Store {
         id: &SnapshotId,
         limits: &QuotaLimits,
     ) -> Result<Snapshot, BlockStorageError> {
-        let mut txn = self.db.write().await?;
-        let snapshot = get(&mut txn, scope, id).await?;
-        if ![AVAILABLE, "error"].contains(&snapshot.status.as_str()) {
-            return Err(BlockStorageError::InvalidStatus(
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let snapshot = get(&mut txn, scope, id).await?;
+                if ![AVAILABLE, "error"].contains(&snapshot.status.as_str()) {
+                    return Err(BlockStorageError::InvalidStatus(
                 "Invalid snapshot: Snapshot status must be available or error, and must not be \
                  part of a group."
                     .to_owned(),
             ));
-        }
-        let update = touch("snapshots")
-            .value("status", "deleted")
-            .value("deleted", true)
-            .value("deleted_at", dialect::datetime(utc_now()))
-            .and_where(Expr::col("id").eq(id.as_str()))
-            .take();
-        txn.execute(&update).await?;
-        if snapshot.use_quota {
-            let of_type = quota_type(&mut txn, snapshot.volume_type_id.as_deref()).await?;
-            let amounts = cost(limits, of_type.as_ref(), Kind::Snapshots, -1, snapshot.size_gb);
-            charge(&mut txn, limits, &snapshot.project, &amounts)
-                .await?
-                .map_err(|exceeded| exceeded.explain(Kind::Snapshots, 0))?;
-        }
-        txn.commit().await?;
-        Ok(snapshot)
+                }
+                let update = touch("snapshots")
+                    .value("status", "deleted")
+                    .value("deleted", true)
+                    .value("deleted_at", dialect::datetime(utc_now()))
+                    .and_where(Expr::col("id").eq(id.as_str()))
+                    .take();
+                txn.execute(&update).await?;
+                if snapshot.use_quota {
+                    let of_type = quota_type(&mut txn, snapshot.volume_type_id.as_deref()).await?;
+                    let amounts =
+                        cost(limits, of_type.as_ref(), Kind::Snapshots, -1, snapshot.size_gb);
+                    charge(&mut txn, limits, &snapshot.project, &amounts)
+                        .await?
+                        .map_err(|exceeded| exceeded.explain(Kind::Snapshots, 0))?;
+                }
+                txn.commit().await?;
+                Ok(snapshot)
+            })
+            .await
     }
 
     /// Sets a status, whatever it was, as Cinder's `os-reset_status` does.
@@ -163,14 +170,18 @@ impl Store {
         id: &SnapshotId,
         status: &str,
     ) -> Result<(), BlockStorageError> {
-        let mut txn = self.db.write().await?;
-        get(&mut txn, scope, id).await?;
-        let update = touch("snapshots")
-            .value("status", status)
-            .and_where(Expr::col("id").eq(id.as_str()))
-            .take();
-        txn.execute(&update).await?;
-        Ok(txn.commit().await?)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                get(&mut txn, scope, id).await?;
+                let update = touch("snapshots")
+                    .value("status", status)
+                    .and_where(Expr::col("id").eq(id.as_str()))
+                    .take();
+                txn.execute(&update).await?;
+                Ok(txn.commit().await?)
+            })
+            .await
     }
 }
 

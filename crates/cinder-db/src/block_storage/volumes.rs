@@ -65,23 +65,27 @@ impl Store {
         new: &NewVolume,
         limits: &QuotaLimits,
     ) -> Result<Volume, BlockStorageError> {
-        let mut txn = self.db.write().await?;
-        let asked = new.volume_type.as_deref().unwrap_or(crate::schema::DEFAULT_TYPE);
-        let scope = Scope::Project(new.project.clone());
-        let volume_type = volume_types::find(&mut txn, &scope, asked)
-            .await?
-            .ok_or_else(|| BlockStorageError::VolumeTypeNotFound(asked.to_owned()))?;
-        quotas::check_volume_size(&mut txn, limits, &new.project, new.size_gb).await??;
-        let of_type = quota_type(&mut txn, Some(&volume_type.id)).await?;
-        let amounts = cost(limits, of_type.as_ref(), Kind::Volumes, 1, new.size_gb);
-        charge(&mut txn, limits, &new.project, &amounts)
-            .await?
-            .map_err(|exceeded| exceeded.explain(Kind::Volumes, new.size_gb))?;
-        insert(&mut txn, new, &volume_type.id).await?;
-        write_metadata(&mut txn, &new.id, &new.metadata).await?;
-        let made = get(&mut txn, &Scope::All, &new.id).await?;
-        txn.commit().await?;
-        Ok(made)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let asked = new.volume_type.as_deref().unwrap_or(crate::schema::DEFAULT_TYPE);
+                let scope = Scope::Project(new.project.clone());
+                let volume_type = volume_types::find(&mut txn, &scope, asked)
+                    .await?
+                    .ok_or_else(|| BlockStorageError::VolumeTypeNotFound(asked.to_owned()))?;
+                quotas::check_volume_size(&mut txn, limits, &new.project, new.size_gb).await??;
+                let of_type = quota_type(&mut txn, Some(&volume_type.id)).await?;
+                let amounts = cost(limits, of_type.as_ref(), Kind::Volumes, 1, new.size_gb);
+                charge(&mut txn, limits, &new.project, &amounts)
+                    .await?
+                    .map_err(|exceeded| exceeded.explain(Kind::Volumes, new.size_gb))?;
+                insert(&mut txn, new, &volume_type.id).await?;
+                write_metadata(&mut txn, &new.id, &new.metadata).await?;
+                let made = get(&mut txn, &Scope::All, &new.id).await?;
+                txn.commit().await?;
+                Ok(made)
+            })
+            .await
     }
 
     /// The live volumes of a scope, newest first.
@@ -127,6 +131,7 @@ impl Store {
         id: &VolumeId,
         limits: &QuotaLimits,
     ) -> Result<Volume, BlockStorageError> {
+        self.db.uninterrupted(|| async {
         let mut txn = self.db.write().await?;
         let volume = get(&mut txn, scope, id).await?;
         let has_snapshots = !snapshots_of(&mut txn, id).await?.is_empty();
@@ -154,6 +159,7 @@ impl Store {
         }
         txn.commit().await?;
         Ok(volume)
+        }).await
     }
 
     /// Sets a status, whatever it was, as Cinder's `os-reset_status` does.
@@ -166,14 +172,18 @@ impl Store {
         id: &VolumeId,
         status: &str,
     ) -> Result<(), BlockStorageError> {
-        let mut txn = self.db.write().await?;
-        get(&mut txn, scope, id).await?;
-        let update = touch("volumes")
-            .value("status", status)
-            .and_where(Expr::col("id").eq(id.as_str()))
-            .take();
-        txn.execute(&update).await?;
-        Ok(txn.commit().await?)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                get(&mut txn, scope, id).await?;
+                let update = touch("volumes")
+                    .value("status", status)
+                    .and_where(Expr::col("id").eq(id.as_str()))
+                    .take();
+                txn.execute(&update).await?;
+                Ok(txn.commit().await?)
+            })
+            .await
     }
 
     /// Changes what a user may change.
@@ -186,31 +196,35 @@ impl Store {
         id: &VolumeId,
         change: &VolumeChange,
     ) -> Result<Volume, BlockStorageError> {
-        let mut txn = self.db.write().await?;
-        get(&mut txn, scope, id).await?;
-        let mut update = touch("volumes");
-        for (column, value) in
-            [("display_name", &change.name), ("display_description", &change.description)]
-        {
-            if let Some(value) = value {
-                update.value(column, value.as_str());
-            }
-        }
-        update.and_where(Expr::col("id").eq(id.as_str()));
-        txn.execute(&update).await?;
-        if let Some(metadata) = &change.metadata {
-            let old = touch("volume_metadata")
-                .value("deleted", true)
-                .value("deleted_at", dialect::datetime(utc_now()))
-                .and_where(Expr::col("volume_id").eq(id.as_str()))
-                .and_where(Expr::col("deleted").eq(false))
-                .take();
-            txn.execute(&old).await?;
-            write_metadata(&mut txn, id, metadata).await?;
-        }
-        let changed = get(&mut txn, scope, id).await?;
-        txn.commit().await?;
-        Ok(changed)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                get(&mut txn, scope, id).await?;
+                let mut update = touch("volumes");
+                for (column, value) in
+                    [("display_name", &change.name), ("display_description", &change.description)]
+                {
+                    if let Some(value) = value {
+                        update.value(column, value.as_str());
+                    }
+                }
+                update.and_where(Expr::col("id").eq(id.as_str()));
+                txn.execute(&update).await?;
+                if let Some(metadata) = &change.metadata {
+                    let old = touch("volume_metadata")
+                        .value("deleted", true)
+                        .value("deleted_at", dialect::datetime(utc_now()))
+                        .and_where(Expr::col("volume_id").eq(id.as_str()))
+                        .and_where(Expr::col("deleted").eq(false))
+                        .take();
+                    txn.execute(&old).await?;
+                    write_metadata(&mut txn, id, metadata).await?;
+                }
+                let changed = get(&mut txn, scope, id).await?;
+                txn.commit().await?;
+                Ok(changed)
+            })
+            .await
     }
 }
 

@@ -39,52 +39,56 @@ impl Store {
         &self,
         claim: &AcceptClaim,
     ) -> Result<Committed<HandOver>, ClaimError> {
-        let mut txn = self.db.write().await?;
-        let offer = transfers::find(&mut txn, &Scope::All, &claim.transfer)
-            .await?
-            .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
-        if !claim.auth_key.opens(&offer.salt, &offer.crypt_hash) {
-            return Err(ClaimError::InvalidAuthKey(claim.transfer.clone()));
-        }
-        let id = offer.transfer.volume;
-        make_way(&mut txn, &id).await?;
-        let volume = find_volume(&mut txn, &Scope::All, &id)
-            .await?
-            .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
-        let all_snapshots = snapshots_of(&mut txn, &id).await?;
-        let no_snapshots = offer.transfer.no_snapshots == Some(true);
-        let moving: &[Snapshot] = if no_snapshots { &[] } else { &all_snapshots };
-        let reservations = reserve(&mut txn, claim, &volume, moving).await?;
-        check_states(claim, &volume, moving)?;
-        let keys = keys_of(&volume, &all_snapshots);
-        if !keys.is_empty() && no_snapshots && !all_snapshots.is_empty() {
-            return Err(ClaimError::volume(
-                "transferring an encrypted volume without its snapshots is not supported",
-            ));
-        }
-        refuse_fixed_key(&id, &keys)?;
-        let details = Details {
-            reservations,
-            snapshots: moving.iter().map(|snapshot| snapshot.id.clone()).collect(),
-            offer: None,
-        };
-        let hand_over = HandOver::claim(
-            claim.hand_over_id.clone(),
-            Operation::Accept,
-            id.clone(),
-            claim.transfer.clone(),
-            Parties {
-                donor: volume.project,
-                caller: claim.caller.project.clone(),
-                user: claim.caller.user.clone(),
-            },
-            keys,
-        );
-        let hand_over = journal::open(&mut txn, hand_over, &details, claim.lease)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let offer = transfers::find(&mut txn, &Scope::All, &claim.transfer)
+                    .await?
+                    .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
+                if !claim.auth_key.opens(&offer.salt, &offer.crypt_hash) {
+                    return Err(ClaimError::InvalidAuthKey(claim.transfer.clone()));
+                }
+                let id = offer.transfer.volume;
+                make_way(&mut txn, &id).await?;
+                let volume = find_volume(&mut txn, &Scope::All, &id)
+                    .await?
+                    .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
+                let all_snapshots = snapshots_of(&mut txn, &id).await?;
+                let no_snapshots = offer.transfer.no_snapshots == Some(true);
+                let moving: &[Snapshot] = if no_snapshots { &[] } else { &all_snapshots };
+                let reservations = reserve(&mut txn, claim, &volume, moving).await?;
+                check_states(claim, &volume, moving)?;
+                let keys = keys_of(&volume, &all_snapshots);
+                if !keys.is_empty() && no_snapshots && !all_snapshots.is_empty() {
+                    return Err(ClaimError::volume(
+                        "transferring an encrypted volume without its snapshots is not supported",
+                    ));
+                }
+                refuse_fixed_key(&id, &keys)?;
+                let details = Details {
+                    reservations,
+                    snapshots: moving.iter().map(|snapshot| snapshot.id.clone()).collect(),
+                    offer: None,
+                };
+                let hand_over = HandOver::claim(
+                    claim.hand_over_id.clone(),
+                    Operation::Accept,
+                    id.clone(),
+                    claim.transfer.clone(),
+                    Parties {
+                        donor: volume.project,
+                        caller: claim.caller.project.clone(),
+                        user: claim.caller.user.clone(),
+                    },
+                    keys,
+                );
+                let hand_over = journal::open(&mut txn, hand_over, &details, claim.lease)
+                    .await
+                    .map_err(|error| lost_race(error, &id))?;
+                txn.commit().await?;
+                Ok(hand_over)
+            })
             .await
-            .map_err(|error| lost_race(error, &id))?;
-        txn.commit().await?;
-        Ok(hand_over)
     }
 }
 

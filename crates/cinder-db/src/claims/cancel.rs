@@ -30,37 +30,42 @@ impl Store {
         &self,
         claim: &CancelClaim,
     ) -> Result<Committed<HandOver>, ClaimError> {
-        let mut txn = self.db.write().await?;
-        let scope = claim.caller.scope();
-        let offer = transfers::find(&mut txn, &scope, &claim.transfer)
-            .await?
-            .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
-        let id = offer.transfer.volume;
-        make_way(&mut txn, &id).await?;
-        let volume = find_volume(&mut txn, &scope, &id)
-            .await?
-            .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
-        let keys = keys_of(&volume, &snapshots_of(&mut txn, &id).await?);
-        if !keys.is_empty() && claim.caller.project != volume.project {
-            return Err(ClaimError::ForeignProject(id));
-        }
-        refuse_fixed_key(&id, &keys)?;
-        let hand_over = HandOver::claim(
-            claim.hand_over_id.clone(),
-            Operation::Cancel,
-            id.clone(),
-            claim.transfer.clone(),
-            Parties {
-                donor: volume.project,
-                caller: claim.caller.project.clone(),
-                user: claim.caller.user.clone(),
-            },
-            keys,
-        );
-        let hand_over = journal::open(&mut txn, hand_over, &Details::default(), claim.lease)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let scope = claim.caller.scope();
+                let offer = transfers::find(&mut txn, &scope, &claim.transfer)
+                    .await?
+                    .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
+                let id = offer.transfer.volume;
+                make_way(&mut txn, &id).await?;
+                let volume = find_volume(&mut txn, &scope, &id)
+                    .await?
+                    .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
+                let keys = keys_of(&volume, &snapshots_of(&mut txn, &id).await?);
+                if !keys.is_empty() && claim.caller.project != volume.project {
+                    return Err(ClaimError::ForeignProject(id));
+                }
+                refuse_fixed_key(&id, &keys)?;
+                let hand_over = HandOver::claim(
+                    claim.hand_over_id.clone(),
+                    Operation::Cancel,
+                    id.clone(),
+                    claim.transfer.clone(),
+                    Parties {
+                        donor: volume.project,
+                        caller: claim.caller.project.clone(),
+                        user: claim.caller.user.clone(),
+                    },
+                    keys,
+                );
+                let hand_over =
+                    journal::open(&mut txn, hand_over, &Details::default(), claim.lease)
+                        .await
+                        .map_err(|error| lost_race(error, &id))?;
+                txn.commit().await?;
+                Ok(hand_over)
+            })
             .await
-            .map_err(|error| lost_race(error, &id))?;
-        txn.commit().await?;
-        Ok(hand_over)
     }
 }

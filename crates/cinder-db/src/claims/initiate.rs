@@ -47,50 +47,55 @@ impl Store {
     /// # Errors
     /// [`ClaimError`]; nothing has changed then.
     pub async fn claim_initiate(&self, claim: &InitiateClaim) -> Result<Offered, ClaimError> {
-        let mut txn = self.db.write().await?;
-        let scope = claim.caller.scope();
-        let not_found = || ClaimError::VolumeNotFound(claim.volume.clone());
-        find_volume(&mut txn, &scope, &claim.volume).await?.ok_or_else(not_found)?;
-        make_way(&mut txn, &claim.volume).await?;
-        let volume = find_volume(&mut txn, &scope, &claim.volume).await?.ok_or_else(not_found)?;
-        let snapshots = snapshots_of(&mut txn, &claim.volume).await?;
-        let keys = check(claim, &volume, &snapshots)?;
-        if !swap_status(&mut txn, &claim.volume, AVAILABLE, AWAITING_TRANSFER).await? {
-            return Err(ClaimError::volume(format!(
-                "Transfer {}: Volume id {} expected in available state.",
-                claim.transfer_id, claim.volume
-            )));
-        }
-        let no_randomness = |_failed| DbError::Database("no random bytes".to_owned());
-        let auth_key = AuthKey::generate().map_err(no_randomness)?;
-        let salt = generate_salt().map_err(no_randomness)?;
-        let crypt_hash = crypt_hash_of(&salt, &auth_key);
-        let details = Details {
-            offer: Some(OfferDetails {
-                name: claim.name.clone(),
-                salt,
-                crypt_hash,
-                no_snapshots: claim.no_snapshots,
-            }),
-            ..Details::default()
-        };
-        let hand_over = HandOver::claim(
-            claim.hand_over_id.clone(),
-            Operation::Initiate,
-            claim.volume.clone(),
-            claim.transfer_id.clone(),
-            Parties {
-                donor: volume.project,
-                caller: claim.caller.project.clone(),
-                user: claim.caller.user.clone(),
-            },
-            keys,
-        );
-        let hand_over = journal::open(&mut txn, hand_over, &details, claim.lease)
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let scope = claim.caller.scope();
+                let not_found = || ClaimError::VolumeNotFound(claim.volume.clone());
+                find_volume(&mut txn, &scope, &claim.volume).await?.ok_or_else(not_found)?;
+                make_way(&mut txn, &claim.volume).await?;
+                let volume =
+                    find_volume(&mut txn, &scope, &claim.volume).await?.ok_or_else(not_found)?;
+                let snapshots = snapshots_of(&mut txn, &claim.volume).await?;
+                let keys = check(claim, &volume, &snapshots)?;
+                if !swap_status(&mut txn, &claim.volume, AVAILABLE, AWAITING_TRANSFER).await? {
+                    return Err(ClaimError::volume(format!(
+                        "Transfer {}: Volume id {} expected in available state.",
+                        claim.transfer_id, claim.volume
+                    )));
+                }
+                let no_randomness = |_failed| DbError::Database("no random bytes".to_owned());
+                let auth_key = AuthKey::generate().map_err(no_randomness)?;
+                let salt = generate_salt().map_err(no_randomness)?;
+                let crypt_hash = crypt_hash_of(&salt, &auth_key);
+                let details = Details {
+                    offer: Some(OfferDetails {
+                        name: claim.name.clone(),
+                        salt,
+                        crypt_hash,
+                        no_snapshots: claim.no_snapshots,
+                    }),
+                    ..Details::default()
+                };
+                let hand_over = HandOver::claim(
+                    claim.hand_over_id.clone(),
+                    Operation::Initiate,
+                    claim.volume.clone(),
+                    claim.transfer_id.clone(),
+                    Parties {
+                        donor: volume.project,
+                        caller: claim.caller.project.clone(),
+                        user: claim.caller.user.clone(),
+                    },
+                    keys,
+                );
+                let hand_over = journal::open(&mut txn, hand_over, &details, claim.lease)
+                    .await
+                    .map_err(|error| lost_race(error, &claim.volume))?;
+                txn.commit().await?;
+                Ok(Offered { hand_over, auth_key })
+            })
             .await
-            .map_err(|error| lost_race(error, &claim.volume))?;
-        txn.commit().await?;
-        Ok(Offered { hand_over, auth_key })
     }
 }
 

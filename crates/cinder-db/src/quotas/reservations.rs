@@ -230,7 +230,11 @@ async fn create_usage(
             true.into(),
         ])
         .take();
-    txn.execute(&insert).await.map(|_rows| ())
+    match txn.execute(&insert).await {
+        // Somebody on another connection has made it since we looked.
+        Err(DbError::Duplicate) => Err(DbError::Interrupted("a usage was made twice".to_owned())),
+        done => done.map(|_rows| ()),
+    }
 }
 
 async fn write_usage(txn: &mut Txn, usage: &Usage) -> Result<(), DbError> {

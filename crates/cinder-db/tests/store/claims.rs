@@ -11,7 +11,7 @@ type Case = (&'static [&'static str], &'static str, &'static str);
 async fn every_refusal_of_an_initiate_has_cinders_words_and_changes_nothing() {
     let cases: [Case; 8] = [
         (&[], "y", "Volume v could not be found."),
-        (&["UPDATE volumes SET deleted = 1"], "x", "Volume v could not be found."),
+        (&["UPDATE volumes SET deleted = TRUE"], "x", "Volume v could not be found."),
         (
             &["UPDATE volumes SET status = 'in-use'"],
             "x",
@@ -87,7 +87,7 @@ async fn snapshots_that_stay_behind_may_have_any_status() {
 #[tokio::test]
 async fn every_refusal_of_an_accept_has_cinders_words_and_changes_nothing() {
     let cases: [Case; 11] = [
-        (&["UPDATE transfers SET deleted = 1"], "y", "Transfer t-o could not be found."),
+        (&["UPDATE transfers SET deleted = TRUE"], "y", "Transfer t-o could not be found."),
         (
             &["UPDATE transfers SET crypt_hash = 'other'"],
             "y",
@@ -98,7 +98,7 @@ async fn every_refusal_of_an_accept_has_cinders_words_and_changes_nothing() {
             "y",
             "Invalid auth key: Attempt to transfer t-o with invalid auth key.",
         ),
-        (&["UPDATE volumes SET deleted = 1"], "y", "Volume v could not be found."),
+        (&["UPDATE volumes SET deleted = TRUE"], "y", "Volume v could not be found."),
         (
             &["UPDATE volumes SET consistencygroup_id = 'g'"],
             "y",
@@ -111,7 +111,7 @@ async fn every_refusal_of_an_accept_has_cinders_words_and_changes_nothing() {
         ),
         (
             &[
-                "UPDATE volume_types SET id = 't', is_public = 0",
+                "UPDATE volume_types SET id = 't', is_public = FALSE",
                 "UPDATE volumes SET volume_type_id = 't'",
             ],
             "y",
@@ -133,7 +133,7 @@ async fn every_refusal_of_an_accept_has_cinders_words_and_changes_nothing() {
             "Invalid snapshot: Transfer t-o: Snapshot s is not in the expected available state.",
         ),
         (
-            &["UPDATE transfers SET no_snapshots = 1"],
+            &["UPDATE transfers SET no_snapshots = TRUE"],
             "y",
             "Invalid volume: transferring an encrypted volume without its snapshots is not \
              supported",
@@ -170,7 +170,7 @@ async fn a_recipient_with_access_to_a_private_type_may_accept() {
     let fixture = Fixture::new().await;
     fixture.volume("v", "x", None).await;
     let (transfer, key) = fixture.offer("o", "v", "x").await;
-    fixture.sql("UPDATE volume_types SET is_public = 0, deleted = 1").await;
+    fixture.sql("UPDATE volume_types SET is_public = FALSE, deleted = TRUE").await;
     let claim = accept("h", &transfer, &key, "y");
     fixture.store.claim_accept(&claim).await.expect_err("no access");
     fixture
@@ -187,8 +187,8 @@ async fn every_refusal_of_a_cancel_has_its_words_and_changes_nothing() {
     let foreign = "Volume v is encrypted: only its own project can offer it or take it back.";
     let cases: [Case; 4] = [
         (&[], "y", "Transfer t-o could not be found."),
-        (&["UPDATE transfers SET deleted = 1"], "x", "Transfer t-o could not be found."),
-        (&["UPDATE volumes SET deleted = 1"], "x", "Volume v could not be found."),
+        (&["UPDATE transfers SET deleted = TRUE"], "x", "Transfer t-o could not be found."),
+        (&["UPDATE volumes SET deleted = TRUE"], "x", "Volume v could not be found."),
         (&[], "admin", foreign),
     ];
     for (setup, by, words) in cases {

@@ -114,9 +114,9 @@ async fn a_secret_is_named_as_long_as_a_row_or_a_live_hand_over_names_it() {
     store.abort(aborted).await.expect("aborted");
     assert!(named("k+").await && !named("k++").await);
 
-    fixture.sql("UPDATE volumes SET deleted = 1").await;
+    fixture.sql("UPDATE volumes SET deleted = TRUE").await;
     assert!(named("k+").await, "by the snapshot");
-    fixture.sql("UPDATE snapshots SET deleted = 1").await;
+    fixture.sql("UPDATE snapshots SET deleted = TRUE").await;
     assert!(!named("k+").await);
 }
 

@@ -114,7 +114,7 @@ async fn an_offer_that_somebody_else_has_ended_is_not_ended_again() {
     let (transfer, _key) = fixture.offer("o", "v", "x").await;
     let claimed = fixture.store.claim_cancel(&cancel("h", &transfer, "x")).await;
     fixture
-        .sql("UPDATE transfers SET deleted = 1, deleted_at = '2026-01-01 00:00:00.000000'")
+        .sql("UPDATE transfers SET deleted = TRUE, deleted_at = '2026-01-01 00:00:00.000000'")
         .await;
     let before = fixture.everything().await;
     let refused = fixture.store.commit(claimed.expect("claimed").into_inner()).await;
@@ -197,16 +197,16 @@ async fn rows_that_were_changed_since_the_claim_are_a_conflict_and_nothing_chang
     let cases = [
         "UPDATE volumes SET encryption_key_id = 'other'",
         "UPDATE volumes SET encryption_key_id = NULL WHERE id = 'v'; \
-         UPDATE snapshots SET deleted = 1",
+         UPDATE snapshots SET deleted = TRUE",
         "UPDATE snapshots SET encryption_key_id = 'other' WHERE id = 's1'",
         "UPDATE snapshots SET status = 'deleting' WHERE id = 's1'",
-        "UPDATE snapshots SET deleted = 1 WHERE id = 's1'",
+        "UPDATE snapshots SET deleted = TRUE WHERE id = 's1'",
         "INSERT INTO snapshots (id, volume_id, volume_type_id, status, deleted, encryption_key_id)
-         VALUES ('s3', 'v', 't', 'available', 0, 'k+')",
+         VALUES ('s3', 'v', 't', 'available', FALSE, 'k+')",
         "UPDATE volumes SET status = 'available'",
         "UPDATE volumes SET project_id = 'z'",
-        "UPDATE volumes SET deleted = 1",
-        "UPDATE transfers SET deleted = 1",
+        "UPDATE volumes SET deleted = TRUE",
+        "UPDATE transfers SET deleted = TRUE",
     ];
     for change in cases {
         let fixture = encrypted().await;
@@ -228,7 +228,7 @@ async fn rows_that_were_changed_since_the_claim_are_a_conflict_and_nothing_chang
 #[tokio::test]
 async fn a_copy_that_no_row_would_name_is_a_conflict() {
     for change in [
-        "UPDATE snapshots SET deleted = 1 WHERE id = 's2'",
+        "UPDATE snapshots SET deleted = TRUE WHERE id = 's2'",
         "UPDATE snapshots SET encryption_key_id = 'k' WHERE id = 's2'",
     ] {
         let fixture = encrypted().await;

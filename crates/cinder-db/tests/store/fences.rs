@@ -1,7 +1,10 @@
 //! Fences: a driver that was taken over changes nothing, and exactly one recovery takes it over.
 
 use crate::fixture::{Fixture, LEASE, accept, copied, given_up, initiate};
-use cinder_db::{EndError, FenceError};
+use async_trait::async_trait;
+use cinder_db::{EndError, FenceError, Passage, Store, Turnstile};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use transfer_core::{AbortCause, HandOver, Phase};
 
@@ -38,7 +41,7 @@ async fn a_take_over_gives_the_quota_back_and_owes_the_shells() {
     let (fixture, _late) = taken_over().await;
     let reserved = "SELECT sum(reserved) FROM quota_usages";
     assert_eq!(fixture.value(reserved).await, "0");
-    let held = "SELECT count(*) FROM reservations WHERE deleted = 0";
+    let held = "SELECT count(*) FROM reservations WHERE deleted = FALSE";
     assert_eq!(fixture.value(held).await, "0");
     let debts = "SELECT id, project_id FROM volume_transfer_debts ORDER BY id";
     assert_eq!(
@@ -114,27 +117,51 @@ async fn recovery_takes_no_more_than_it_was_asked_to() {
     assert_eq!((counts.claims, counts.expired_claims), (1, 1));
 }
 
+/// Recovery has listed both hand-overs when it ends the first; the second renews its lease before
+/// its turn.
+#[derive(Debug)]
+struct Renewal {
+    store: Store,
+    kept: HandOver,
+    entries: AtomicU32,
+}
+
+#[async_trait]
+impl Turnstile for Renewal {
+    async fn enter(&self) -> Passage {
+        if self.entries.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.store.save(self.kept.clone(), LEASE).await.expect("renewed");
+        }
+        Passage::Free
+    }
+
+    fn begins(&self) {}
+
+    fn statement(&self, _sql: &str) {}
+
+    fn over(&self, _committed: bool) {}
+
+    async fn leave(&self) {}
+}
+
 #[tokio::test]
 async fn a_driver_that_comes_back_while_recovery_runs_keeps_its_claim() {
     let fixture = Fixture::new().await;
+    let mut claims = Vec::new();
     for volume in ["v1", "v2"] {
         fixture.volume(volume, "x", None).await;
         let mut claim = initiate(&format!("h-{volume}"), volume, "x");
         claim.lease = Duration::ZERO;
-        fixture.store.claim_initiate(&claim).await.expect("claimed");
+        let offered = fixture.store.claim_initiate(&claim).await.expect("claimed");
+        claims.push(offered.hand_over.into_inner());
     }
     fixture
         .sql("UPDATE volume_transfer_hand_overs SET lease_expires_at_ms = 1 WHERE id = 'h-v1'")
         .await;
-    // Recovery has listed both when it ends the first; the second renews its lease just then.
-    fixture
-        .sql(
-            "CREATE TRIGGER renewal AFTER UPDATE ON volume_transfer_hand_overs WHEN NEW.id = 'h-v1'
-             BEGIN UPDATE volume_transfer_hand_overs SET lease_expires_at_ms = 9000000000000
-                   WHERE id = 'h-v2'; END",
-        )
-        .await;
-    let ended = fixture.store.take_over_expired(10).await.expect("recovered");
+    let kept = claims.pop().expect("the second");
+    let renewal = Renewal { store: fixture.store.clone(), kept, entries: AtomicU32::new(0) };
+    let recovery = fixture.store.with_turnstile(Arc::new(renewal));
+    let ended = recovery.take_over_expired(10).await.expect("recovered");
     assert_eq!(ended.len(), 1);
     assert_eq!(fixture.store.claims().await.expect("claims")[0].hand_over.version(), 1);
 }

@@ -1,12 +1,11 @@
 //! A fresh database, shorthands for what most tests do with it, and raw SQL beside the store for
 //! states that only somebody else could have made.
 
+use crate::database::Database;
 use cinder_db::{
     AcceptClaim, AuthKey, Caller, CancelClaim, InitiateClaim, NewSnapshot, NewVolume, QuotaLimits,
     Scope, Store, StoreConfig,
 };
-use sqlx::sqlite::{SqlitePool, SqliteRow};
-use sqlx::{AssertSqlSafe, Column, Row};
 use std::time::Duration;
 use transfer_core::{Event, HandOver, SecretId, TransferId};
 
@@ -14,9 +13,7 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 
 pub(crate) struct Fixture {
     pub(crate) store: Store,
-    pub(crate) url: String,
-    raw: SqlitePool,
-    _directory: tempfile::TempDir,
+    pub(crate) database: Database,
 }
 
 /// A user of the project of the same name.
@@ -107,19 +104,17 @@ pub(crate) fn given_up(mut hand_over: HandOver) -> HandOver {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let directory = tempfile::tempdir().expect("directory");
-        let url = format!("sqlite://{}/cinder.db?mode=rwc", directory.path().display());
-        let config = StoreConfig { url: url.clone(), max_connections: 4 };
+        let database = Database::new().await;
+        let config = StoreConfig { url: database.url.clone(), max_connections: 4 };
         let store = Store::connect(&config).await.expect("connects");
         store.create_cinder_tables().await.expect("cinder's tables");
         store.migrate().await.expect("our tables");
-        let raw = SqlitePool::connect(&url).await.expect("raw connection");
-        Self { store, url, raw, _directory: directory }
+        Self { store, database }
     }
 
     /// A handle of another process, as far as the store can tell.
     pub(crate) async fn another_store(&self) -> Store {
-        let config = StoreConfig { url: self.url.clone(), max_connections: 2 };
+        let config = StoreConfig { url: self.database.url.clone(), max_connections: 2 };
         Store::connect(&config).await.expect("connects")
     }
 
@@ -143,13 +138,12 @@ impl Fixture {
     }
 
     pub(crate) async fn sql(&self, statement: &str) {
-        sqlx::query(AssertSqlSafe(statement)).execute(&self.raw).await.expect(statement);
+        self.database.sql(statement).await;
     }
 
     /// Every row that a query finds, as `column=value` texts.
     pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
-        let rows = sqlx::query(AssertSqlSafe(query)).fetch_all(&self.raw).await.expect(query);
-        rows.iter().map(show).collect()
+        self.database.rows(query).await
     }
 
     /// The only value of a query's only row.
@@ -163,12 +157,14 @@ impl Fixture {
     pub(crate) async fn rows_of_cinder(&self) -> Vec<String> {
         let mut all = Vec::new();
         for query in [
-            "SELECT id, status, user_id, project_id, encryption_key_id, deleted FROM volumes",
-            "SELECT id, status, user_id, project_id, encryption_key_id, deleted FROM snapshots",
-            "SELECT * FROM transfers",
+            "SELECT id, status, user_id, project_id, encryption_key_id, deleted FROM volumes
+             ORDER BY id",
+            "SELECT id, status, user_id, project_id, encryption_key_id, deleted FROM snapshots
+             ORDER BY id",
+            "SELECT * FROM transfers ORDER BY id",
             "SELECT project_id, resource, in_use, reserved FROM quota_usages
-             WHERE in_use <> 0 OR reserved <> 0",
-            "SELECT resource, delta FROM reservations WHERE deleted = 0",
+             WHERE in_use <> 0 OR reserved <> 0 ORDER BY id",
+            "SELECT resource, delta FROM reservations WHERE NOT deleted ORDER BY id",
         ] {
             all.extend(self.rows(query).await);
         }
@@ -180,23 +176,11 @@ impl Fixture {
         let mut all = self.rows_of_cinder().await;
         for query in [
             "SELECT id, claimed_volume_id, version, state, details, lease_expires_at_ms
-             FROM volume_transfer_hand_overs",
-            "SELECT id, attempts FROM volume_transfer_debts",
+             FROM volume_transfer_hand_overs ORDER BY id",
+            "SELECT id, attempts FROM volume_transfer_debts ORDER BY id",
         ] {
             all.extend(self.rows(query).await);
         }
         all
     }
-}
-
-fn show(row: &SqliteRow) -> String {
-    let cell = |index: usize| {
-        row.try_get_unchecked::<Option<String>, _>(index)
-            .expect("text")
-            .unwrap_or_else(|| "NULL".to_owned())
-    };
-    let columns = row.columns().iter();
-    let cells: Vec<String> =
-        columns.map(|column| format!("{}={}", column.name(), cell(column.ordinal()))).collect();
-    cells.join(" ")
 }

@@ -1,7 +1,9 @@
-//! The store against a real SQLite file with Cinder's own tables.
+//! The store against a real database with Cinder's own tables: SQLite, or the server that
+//! `VOLUME_TRANSFER_TEST_DATABASE` names.
 
 mod block_storage;
 mod claims;
+mod database;
 mod debts;
 mod ends;
 mod fences;

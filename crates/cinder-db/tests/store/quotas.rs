@@ -4,7 +4,7 @@ use crate::fixture::{Fixture, accept, copied, given_up, initiate};
 use cinder_db::{AcceptClaim, QuotaLimits};
 
 const USAGE: &str = "SELECT project_id, resource, in_use, reserved FROM quota_usages
-                     WHERE resource NOT LIKE '%\\_%' ESCAPE '\\'
+                     WHERE resource NOT LIKE '%!_%' ESCAPE '!'
                        AND (in_use <> 0 OR reserved <> 0)
                      ORDER BY project_id, resource";
 
@@ -72,7 +72,7 @@ async fn a_quota_that_is_too_small_refuses_in_cinders_words_and_reserves_nothing
     let quota = |resource: &str, limit: &str| {
         format!(
             "INSERT INTO quotas (project_id, resource, hard_limit, deleted)
-             VALUES ('y', '{resource}', {limit}, 0)"
+             VALUES ('y', '{resource}', {limit}, FALSE)"
         )
     };
     let class = |resource: &str, limit: &str| {
@@ -142,11 +142,11 @@ async fn a_project_s_own_limit_beats_the_class_and_the_class_beats_the_configura
         ),
         ("DELETE FROM quota_classes".into(), 0, true, false),
         ("DELETE FROM quota_classes".into(), -1, true, true),
-        (format!("{quota} ('y', 'volumes', 0, 0)"), 10, true, false),
-        (format!("{quota} ('y', 'volumes', 0, 1)"), 10, true, true),
-        (format!("{quota} ('x', 'volumes', 0, 0)"), 10, true, true),
-        (format!("{quota} ('y', 'volumes', NULL, 0)"), 0, true, true),
-        (format!("{quota} ('y', 'volumes', NULL, 0)"), 0, false, false),
+        (format!("{quota} ('y', 'volumes', 0, FALSE)"), 10, true, false),
+        (format!("{quota} ('y', 'volumes', 0, TRUE)"), 10, true, true),
+        (format!("{quota} ('x', 'volumes', 0, FALSE)"), 10, true, true),
+        (format!("{quota} ('y', 'volumes', NULL, FALSE)"), 0, true, true),
+        (format!("{quota} ('y', 'volumes', NULL, FALSE)"), 0, false, false),
     ] {
         let (fixture, mut claim) = offered().await;
         if !setup.is_empty() {
@@ -199,7 +199,7 @@ async fn a_project_that_is_over_its_quota_may_still_give_away() {
     fixture
         .sql(
             "INSERT INTO quotas (project_id, resource, hard_limit, deleted)
-              VALUES ('x', 'volumes', 0, 0), ('x', 'gigabytes', 0, 0)",
+              VALUES ('x', 'volumes', 0, FALSE), ('x', 'gigabytes', 0, FALSE)",
         )
         .await;
     accepted(&fixture, &claim).await;
@@ -208,8 +208,8 @@ async fn a_project_that_is_over_its_quota_may_still_give_away() {
 #[tokio::test]
 async fn rows_that_quotas_do_not_count_move_nothing() {
     let (fixture, claim) = offered().await;
-    fixture.sql("UPDATE volumes SET use_quota = 0").await;
-    fixture.sql("UPDATE snapshots SET use_quota = 0").await;
+    fixture.sql("UPDATE volumes SET use_quota = FALSE").await;
+    fixture.sql("UPDATE snapshots SET use_quota = FALSE").await;
     fixture.sql("DELETE FROM quota_usages").await;
     fixture
         .sql("UPDATE quota_classes SET hard_limit = 0 WHERE resource <> 'per_volume_gigabytes'")
@@ -220,7 +220,7 @@ async fn rows_that_quotas_do_not_count_move_nothing() {
 
 #[tokio::test]
 async fn which_snapshots_count_depends_on_the_offer() {
-    for (no_snapshots, moved) in [("0", "4"), ("1", "2"), ("NULL", "4")] {
+    for (no_snapshots, moved) in [("FALSE", "4"), ("TRUE", "2"), ("NULL", "4")] {
         let (fixture, claim) = offered().await;
         fixture.sql(&format!("UPDATE transfers SET no_snapshots = {no_snapshots}")).await;
         accepted(&fixture, &claim).await;
@@ -284,7 +284,7 @@ async fn reservations_look_like_cinders_and_are_struck_at_the_end() {
     let (fixture, claim) = offered().await;
     let claimed = fixture.store.claim_accept(&claim).await.expect("claimed").into_inner();
     let held = "SELECT project_id, resource, delta FROM reservations r
-                WHERE deleted = 0 AND length(uuid) = 36 AND expire > created_at
+                WHERE deleted = FALSE AND length(uuid) = 36 AND expire > created_at
                   AND resource NOT LIKE '%DEFAULT%'
                   AND usage_id = (SELECT id FROM quota_usages u
                                   WHERE u.project_id = r.project_id AND u.resource = r.resource)
@@ -302,6 +302,6 @@ async fn reservations_look_like_cinders_and_are_struck_at_the_end() {
         ]
     );
     fixture.store.abort(given_up(claimed)).await.expect("aborted");
-    let left = "SELECT count(*) FROM reservations WHERE deleted = 0 OR deleted_at IS NULL";
+    let left = "SELECT count(*) FROM reservations WHERE deleted = FALSE OR deleted_at IS NULL";
     assert_eq!(fixture.value(left).await, "0");
 }

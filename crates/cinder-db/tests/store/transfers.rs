@@ -38,13 +38,13 @@ async fn offers() -> Fixture {
         (5, "y", 5, "'a'"),
     ] {
         fixture.volume(&format!("v{index}"), owner, None).await;
-        let deleted = u8::from(index == 5);
+        let deleted = index == 5;
         fixture
             .sql(&format!(
                 "INSERT INTO transfers (id, volume_id, display_name, created_at, deleted, \
                      no_snapshots, source_project_id, accepted, salt, crypt_hash)
                  VALUES ('t{index}', 'v{index}', {name}, '2026-01-01 00:00:0{second}.000000', \
-                     {deleted}, 0, '{owner}', 0, 'salt', 'hash')"
+                     {deleted}, FALSE, '{owner}', FALSE, 'salt', 'hash')"
             ))
             .await;
     }
@@ -157,7 +157,7 @@ async fn one_offer_is_shown_to_the_project_of_its_volume_and_to_administrators()
         let found = fixture.store.transfer(&scope, &id.into()).await.expect("looked up");
         assert_eq!(found.is_some(), shown, "{scope:?} {id}");
     }
-    fixture.sql("UPDATE volumes SET deleted = 1 WHERE id = 'v1'").await;
+    fixture.sql("UPDATE volumes SET deleted = TRUE WHERE id = 'v1'").await;
     let scope = Scope::Project("x".into());
     let found = fixture.store.transfer(&scope, &"t1".into()).await.expect("looked up");
     let found = found.expect("a deleted volume does not hide its offer");

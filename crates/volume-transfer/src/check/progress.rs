@@ -1,53 +1,111 @@
-//! How far a check has got: one line on standard error that is written over, on a terminal only.
+//! How far a check has got, on standard error: on a terminal one line that is written over, else a
+//! line for each part that is done.
 
 use std::io::{IsTerminal as _, Write as _};
-use transfer_model::{Progress, Setting};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+use transfer_model::{Explored, Progress, Setting};
 
-/// The line.
+/// Off a terminal, this many lines tell how far the schedules are.
+const PARTS: u64 = 10;
+
+/// The line, or the lines.
 pub(super) struct Bar {
     terminal: bool,
+    /// When the schedules began.
+    begun: Instant,
+    /// How many of [`PARTS`] have been told.
+    told: AtomicU64,
 }
 
 impl Bar {
     pub(super) fn new() -> Self {
-        Self { terminal: std::io::stderr().is_terminal() }
+        let terminal = std::io::stderr().is_terminal();
+        Self { terminal, begun: Instant::now(), told: AtomicU64::new(0) }
+    }
+
+    /// The same bar, for what begins now.
+    pub(super) fn restarted(self) -> Self {
+        Self { begun: Instant::now(), told: AtomicU64::new(0), ..self }
     }
 
     /// How far an exploration is.
     pub(super) fn show(&self, setting: &Setting, progress: Progress) {
-        let rate = rate(progress.states, progress.elapsed.as_secs_f64());
-        self.say(&format!(
-            "{}: {} states, {} a second, {} s",
+        let seconds = progress.elapsed.as_secs_f64();
+        let (of, left) = match setting.known_states() {
+            Some(all) => {
+                let share = progress.states as f64 / all as f64;
+                (format!(" of {}", grouped(all)), left(progress.elapsed, share))
+            }
+            None => (String::new(), String::new()),
+        };
+        self.over(&format!(
+            "{}: {}{of} states, {} a second, {seconds:.0} s{left}",
             setting.name,
             grouped(progress.states),
-            grouped(rate),
-            progress.elapsed.as_secs()
+            grouped(rate(progress.states, seconds)),
+        ));
+    }
+
+    /// An exploration has come to its end.
+    pub(super) fn explored(&self, setting: &Setting, explored: &Explored) {
+        let seconds = explored.elapsed.as_secs_f64();
+        self.line(&format!(
+            "{}: {} states, all of them, {seconds:.0} s",
+            setting.name,
+            grouped(explored.states)
         ));
     }
 
     /// How far the schedules of the real stack are.
     pub(super) fn show_schedules(&self, progress: &transfer_schedules::Progress) {
-        self.say(&format!(
-            "{} schedules, {} of {} scenarios, {} at {:.0} %",
+        let (done, all) = (progress.scenarios_done as u64, progress.scenarios as u64);
+        let share = (done as f64 + progress.share) / all.max(1) as f64;
+        let text = format!(
+            "{} schedules, {done} of {all} scenarios, {} at {:.0} %{}",
             grouped(progress.schedules),
-            progress.scenarios_done,
-            progress.scenarios,
             progress.scenario,
-            progress.share * 100.0
-        ));
+            progress.share * 100.0,
+            left(self.begun.elapsed(), share)
+        );
+        self.over(&text);
+        let parts = done * PARTS / all.max(1);
+        if self.told.fetch_max(parts, Ordering::Relaxed) < parts {
+            self.line(&text);
+        }
     }
 
-    /// One line, over the last one.
-    pub(super) fn say(&self, text: &str) {
+    /// What is going on, over the last line; off a terminal nothing.
+    pub(super) fn over(&self, text: &str) {
         if self.terminal {
             // A terminal that is gone has nothing to be told.
             let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
         }
     }
 
+    /// A line that stays, where nothing is written over.
+    fn line(&self, text: &str) {
+        if !self.terminal {
+            let _ = writeln!(std::io::stderr(), "{text}");
+        }
+    }
+
     /// Takes the line away.
     pub(super) fn clear(&self) {
-        self.say("");
+        self.over("");
+    }
+}
+
+/// How long it takes yet, once there is something to tell it from.
+fn left(elapsed: Duration, share: f64) -> String {
+    if elapsed < Duration::from_secs(5) || share <= 0.001 {
+        return String::new();
+    }
+    let seconds = elapsed.as_secs_f64() * (1.0 - share.min(1.0)) / share;
+    if seconds < 90.0 {
+        format!(", about {seconds:.0} s left")
+    } else {
+        format!(", about {:.0} min left", seconds / 60.0)
     }
 }
 
@@ -69,4 +127,22 @@ pub(super) fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_estimated_from_what_is_done() {
+        for (seconds, share, expected) in [
+            (1, 0.5, ""),
+            (60, 0.0, ""),
+            (60, 0.5, ", about 60 s left"),
+            (60, 0.1, ", about 9 min left"),
+            (60, 1.2, ", about 0 s left"),
+        ] {
+            assert_eq!(left(Duration::from_secs(seconds), share), expected);
+        }
+    }
 }

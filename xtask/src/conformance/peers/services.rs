@@ -3,12 +3,13 @@
 //! The script lives as long as its standard input is open, so that nothing stays behind when this
 //! process ends, however it ends.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use peer_replay::Endpoints;
+use peer_replay::{Endpoints, Policy};
 use serde::Deserialize;
 
 use crate::conformance::{empty, environment, scripts};
@@ -20,36 +21,43 @@ const PATIENCE: Duration = Duration::from_secs(600);
 /// How often to look whether they have.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// One side, for each of Barbican's policies.
+pub(super) type Side = BTreeMap<Policy, Endpoints>;
+
 /// Where both sides are.
 pub(super) struct Sides {
-    pub(super) real: Endpoints,
-    pub(super) simulated: Option<Endpoints>,
+    pub(super) real: Side,
+    pub(super) simulated: Side,
     script: Option<Child>,
 }
 
 /// What the script writes once all that it starts answers.
 #[derive(Deserialize)]
 struct Ready {
-    real: Option<Side>,
-    simulated: Option<Side>,
+    real: BTreeMap<Policy, Address>,
+    simulated: BTreeMap<Policy, Address>,
 }
 
 #[derive(Deserialize)]
-struct Side {
+struct Address {
     keystone: String,
     barbican: String,
     password: String,
 }
 
 impl Sides {
-    /// Starts the real side, unless it is up already, and the simulated one, if it is wanted.
+    /// Starts the real side, unless it is up already, and the simulated one, if it is wanted; with
+    /// a Barbican for each of the policies.
     pub(super) fn start(
         workspace: &Workspace,
-        up: Option<Endpoints>,
+        up: Option<Side>,
+        policies: &BTreeSet<Policy>,
         simulated: bool,
     ) -> Result<Self> {
         let up = match up {
-            Some(real) if !simulated => return Ok(Self { real, simulated: None, script: None }),
+            Some(real) if !simulated => {
+                return Ok(Self { real, simulated: Side::new(), script: None });
+            }
             up => up,
         };
         let clients = environment(workspace, "clients")?;
@@ -57,6 +65,7 @@ impl Sides {
         let mut script = workspace.command(clients.join("bin").join("python"));
         script.arg(scripts(workspace).join("peer_services.py"));
         script.arg("--directory").arg(&directory).env("PYTHONDONTWRITEBYTECODE", "1");
+        script.arg("--policies").args(policies.iter().map(|policy| policy.name()));
         if up.is_none() {
             script.arg("--services").arg(environment(workspace, "services")?);
         }
@@ -68,9 +77,8 @@ impl Sides {
         println!("$ {}", process::shown(&script));
         let mut child = script.stdin(Stdio::piped()).spawn().context("python does not start")?;
         let ready = wait(&mut child, &directory.join("ready.json"))?;
-        let simulated = ready.simulated.map(Endpoints::from);
-        let real = up.or(ready.real.map(Endpoints::from)).context("no real side is ready")?;
-        Ok(Self { real, simulated, script: Some(child) })
+        let real = up.unwrap_or_else(|| side(ready.real));
+        Ok(Self { real, simulated: side(ready.simulated), script: Some(child) })
     }
 }
 
@@ -84,10 +92,10 @@ impl Drop for Sides {
     }
 }
 
-impl From<Side> for Endpoints {
-    fn from(side: Side) -> Self {
-        Self { keystone: side.keystone, barbican: side.barbican, password: side.password }
-    }
+fn side(addresses: BTreeMap<Policy, Address>) -> Side {
+    let endpoints =
+        |Address { keystone, barbican, password }| Endpoints { keystone, barbican, password };
+    addresses.into_iter().map(|(policy, address)| (policy, endpoints(address))).collect()
 }
 
 /// Waits for the file, and no longer than the script lives.

@@ -1,0 +1,91 @@
+//! One row of a result.
+//!
+//! Values are decoded whatever the column calls itself: SQLite types values and not columns, and
+//! an integer may be of any width. `NULL` is never an error here.
+
+use super::{Each, each};
+use crate::{DbError, dialect};
+use sqlx::mysql::{MySql, MySqlRow};
+use sqlx::postgres::{PgRow, Postgres};
+use sqlx::sqlite::{Sqlite, SqliteRow};
+use sqlx::{Column as _, Decode, Row as _, TypeInfo as _};
+use time::PrimitiveDateTime;
+
+/// One row of a result.
+pub(crate) struct Row(Each<SqliteRow, PgRow, MySqlRow>);
+
+impl From<SqliteRow> for Row {
+    fn from(row: SqliteRow) -> Self {
+        Self(Each::Sqlite(row))
+    }
+}
+
+impl From<PgRow> for Row {
+    fn from(row: PgRow) -> Self {
+        Self(Each::Postgres(row))
+    }
+}
+
+impl From<MySqlRow> for Row {
+    fn from(row: MySqlRow) -> Self {
+        Self(Each::MySql(row))
+    }
+}
+
+impl Row {
+    fn get<'r, T>(&'r self, column: &str, expected: &'static str) -> Result<Option<T>, DbError>
+    where
+        T: Decode<'r, Sqlite> + Decode<'r, Postgres> + Decode<'r, MySql>,
+    {
+        each!(&self.0, row => row.try_get_unchecked::<Option<T>, _>(column))
+            .map_err(|_error| malformed(column, expected))
+    }
+
+    pub(crate) fn opt_text(&self, column: &str) -> Result<Option<String>, DbError> {
+        self.get(column, "text")
+    }
+
+    pub(crate) fn text(&self, column: &str) -> Result<String, DbError> {
+        self.opt_text(column)?.ok_or_else(|| malformed(column, "text"))
+    }
+
+    pub(crate) fn opt_int(&self, column: &str) -> Result<Option<i64>, DbError> {
+        if let Each::MySql(row) = &self.0
+            && row.try_column(column).is_ok_and(|of| of.type_info().name() == "DECIMAL")
+        {
+            // A sum of integers: digits.
+            let digits = self.opt_text(column)?;
+            let parsed = digits.map(|digits| digits.parse());
+            return parsed.transpose().map_err(|_error| malformed(column, "integer"));
+        }
+        self.get(column, "integer")
+    }
+
+    /// An integer; `NULL` counts as 0.
+    pub(crate) fn int(&self, column: &str) -> Result<i64, DbError> {
+        Ok(self.opt_int(column)?.unwrap_or(0))
+    }
+
+    /// A boolean, or the integer that stands for one.
+    pub(crate) fn opt_bool(&self, column: &str) -> Result<Option<bool>, DbError> {
+        Ok(self.get::<i64>(column, "boolean")?.map(|value| value != 0))
+    }
+
+    /// A boolean; `NULL` counts as false.
+    pub(crate) fn bool(&self, column: &str) -> Result<bool, DbError> {
+        Ok(self.opt_bool(column)?.unwrap_or(false))
+    }
+
+    pub(crate) fn datetime(&self, column: &str) -> Result<Option<PrimitiveDateTime>, DbError> {
+        if let Each::Sqlite(_) = &self.0 {
+            let Some(text) = self.opt_text(column)? else { return Ok(None) };
+            let parsed = dialect::parse_datetime(&text);
+            return parsed.map(Some).ok_or_else(|| malformed(column, "date"));
+        }
+        self.get(column, "date")
+    }
+}
+
+fn malformed(column: &str, expected: &'static str) -> DbError {
+    DbError::Malformed { column: column.to_owned(), expected }
+}

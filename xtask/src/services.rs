@@ -1,0 +1,77 @@
+//! `cargo xtask services`: a MariaDB and a PostgreSQL of the project's own, for its tests.
+//!
+//! Each listens on the loopback alone, keeps its data under `target/services`, and has one user
+//! with a password. `target/services/NAME/url` says where it is, as `cinder.conf` would. Only
+//! processes that were started here are ended, by their ids. They forgo durability: what they hold
+//! is worth nothing.
+
+mod server;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use crate::process;
+use crate::workspace::Workspace;
+use server::Server;
+
+/// What to do with the servers.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Action {
+    /// Starts those that are not up
+    Up,
+    /// Ends those that are up
+    Down {
+        /// Delete their data, too
+        #[arg(long)]
+        wipe: bool,
+    },
+    /// Says which are up, and where
+    Status,
+}
+
+/// Carries it out.
+///
+/// # Errors
+/// When a server is not installed, or does not start or end.
+pub(crate) fn run(workspace: &Workspace, action: &Action) -> Result<()> {
+    for server in servers(workspace) {
+        match action {
+            Action::Up => server.up()?,
+            Action::Down { wipe } => {
+                server.down()?;
+                if *wipe {
+                    server.wipe()?;
+                }
+            }
+            Action::Status => {}
+        }
+        match server.url()? {
+            Some(url) => println!("{}: up, {url}", server.name()),
+            None => println!("{}: down", server.name()),
+        }
+    }
+    Ok(())
+}
+
+/// The store's tests on each server, between `up` and `down --wipe`.
+///
+/// # Errors
+/// When a server does not start, or a test fails.
+pub(crate) fn test(workspace: &Workspace) -> Result<()> {
+    run(workspace, &Action::Up)?;
+    let tested = servers(workspace).iter().try_for_each(|server| test_on(workspace, server));
+    let ended = run(workspace, &Action::Down { wipe: true });
+    tested.and(ended)
+}
+
+fn test_on(workspace: &Workspace, server: &Server) -> Result<()> {
+    let url = server.url()?.with_context(|| format!("{} is down", server.name()))?;
+    let mut store = workspace.cargo("test -p cinder-db --test store".split(' '));
+    process::run(store.env("VOLUME_TRANSFER_TEST_DATABASE", url))
+}
+
+fn servers(workspace: &Workspace) -> [Server; 2] {
+    let directory: PathBuf = workspace.target.join("services");
+    [Server::postgresql(&directory), Server::mariadb(&directory)]
+}
