@@ -49,6 +49,8 @@ impl Service {
     /// # Errors
     /// As [`Service::build`].
     pub async fn on_store(settings: &Settings, store: Store) -> anyhow::Result<Self> {
+        let rules = transfer_api::default_rules();
+        let policy = Enforcer::new(rules, settings.policy(), Arc::new(Instant::now))?;
         let exchange: Arc<dyn Exchange> =
             Arc::new(Wire::new(&settings.tls()?, settings.limits()).context("TLS setup failed")?);
         let identity = settings.auth_url()?.clone();
@@ -68,8 +70,6 @@ impl Service {
             settings.engine()?,
         );
         let validator = Validator::new(keystone, session, clock, CacheLimits::default());
-        let rules = transfer_api::default_rules();
-        let policy = Enforcer::new(rules, settings.policy(), Arc::new(Instant::now))?;
         let router = transfer_api::router(Api {
             engine: engine.clone(),
             validator: Arc::new(validator),
