@@ -71,6 +71,7 @@ pub(crate) fn normal(group: &str) -> String {
 #[derive(Clone, Default)]
 pub struct Conf {
     layers: Vec<Vec<Assignment>>,
+    pub(crate) folders: Vec<PathBuf>,
 }
 
 /// The assignments of an option that count, weakest first, and the layer of the strongest.
@@ -83,6 +84,15 @@ impl Conf {
     /// Adds a layer that is stronger than all before.
     pub fn add(&mut self, layer: Vec<Assignment>) {
         self.layers.push(layer);
+    }
+
+    /// A file that an option names without a folder, where the files that were read are, or where
+    /// it would be if it is nowhere (oslo.config: `find_file`).
+    pub fn beside(&self, name: &str) -> Option<PathBuf> {
+        let mut places = self.folders.iter().map(|folder| folder.join(name));
+        let first = places.next()?;
+        let found = if first.exists() { None } else { places.find(|place| place.exists()) };
+        Some(found.unwrap_or(first))
     }
 
     /// The value of an option; `None` where nothing is said and there is no default, or where

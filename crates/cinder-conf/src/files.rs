@@ -52,7 +52,10 @@ impl Conf {
         let mut conf = Self::default();
         for path in paths {
             match path {
-                ConfigPath::File(path) => conf.add(read_file(path)?),
+                ConfigPath::File(path) => {
+                    conf.add(read_file(path)?);
+                    conf.folders.extend(path.parent().map(Path::to_owned));
+                }
                 ConfigPath::Dir(path) => {
                     for path in files_of(path)? {
                         conf.add(read_file(&path)?);

@@ -191,13 +191,13 @@ options! {
     /// `[oslo_policy]`
     oslo_policy = "oslo_policy" {
         ENFORCE_SCOPE: bool = "enforce_scope", "Refuse tokens of another scope",
-            .or("true"), .unused("Cinder's default rules are in force");
+            .or("true");
         ENFORCE_NEW_DEFAULTS: bool = "enforce_new_defaults", "Forget the deprecated rules",
-            .or("true"), .unused("Cinder's default rules are in force");
+            .or("true");
         POLICY_FILE: String = "policy_file", "Rules that differ from the defaults",
-            .or("policy.yaml"), .unused("Cinder's default rules are in force");
+            .or("policy.yaml");
         POLICY_DIRS: Multi = "policy_dirs", "Folders with more of them",
-            .or("policy.d"), .unused("Cinder's default rules are in force");
+            .or("policy.d");
     }
 }
 

@@ -24,6 +24,12 @@ pub struct Identity {
     pub project_name: Option<String>,
     /// The id of the domain that owns that project.
     pub project_domain: Option<String>,
+    /// The id of the domain that the token is scoped to, if it is scoped to one.
+    pub domain: Option<String>,
+    /// Whether the token is scoped to the whole deployment.
+    pub is_system: bool,
+    /// Whether the project is the one for administration; always, where Keystone knows of none.
+    pub is_admin_project: bool,
     /// Names of the roles in that scope, implied ones included.
     pub roles: Vec<String>,
     /// When the token was issued.
@@ -85,6 +91,9 @@ pub(crate) struct TokenDocument {
 struct TokenBody {
     user: Named,
     project: Option<Named>,
+    domain: Option<Domain>,
+    system: Option<System>,
+    is_admin_project: Option<bool>,
     #[serde(default)]
     roles: Vec<Role>,
     issued_at: String,
@@ -106,6 +115,12 @@ struct Domain {
 }
 
 #[derive(Deserialize)]
+struct System {
+    #[serde(default)]
+    all: bool,
+}
+
+#[derive(Deserialize)]
 struct Role {
     name: String,
 }
@@ -113,24 +128,27 @@ struct Role {
 impl TokenDocument {
     /// The identity, or nothing where a time is not one.
     pub(crate) fn identity(self) -> Option<Identity> {
-        let TokenBody { user, project, roles, issued_at, expires_at, catalog } = self.token;
-        let (project, project_name, project_domain) = match project {
+        let token = self.token;
+        let (project, project_name, project_domain) = match token.project {
             Some(project) => {
                 (Some(ProjectId::new(project.id)), Some(project.name), Some(project.domain.id))
             }
             None => (None, None, None),
         };
         Some(Identity {
-            user: UserId::new(user.id),
-            user_name: user.name,
-            user_domain: user.domain.id,
+            user: UserId::new(token.user.id),
+            user_name: token.user.name,
+            user_domain: token.user.domain.id,
             project,
             project_name,
             project_domain,
-            roles: roles.into_iter().map(|role| role.name).collect(),
-            issued_at: OffsetDateTime::parse(&issued_at, &Rfc3339).ok()?,
-            expires_at: OffsetDateTime::parse(&expires_at, &Rfc3339).ok()?,
-            catalog,
+            domain: token.domain.map(|domain| domain.id),
+            is_system: token.system.is_some_and(|system| system.all),
+            is_admin_project: token.is_admin_project.unwrap_or(true),
+            roles: token.roles.into_iter().map(|role| role.name).collect(),
+            issued_at: OffsetDateTime::parse(&token.issued_at, &Rfc3339).ok()?,
+            expires_at: OffsetDateTime::parse(&token.expires_at, &Rfc3339).ok()?,
+            catalog: token.catalog,
         })
     }
 }

@@ -124,6 +124,31 @@ async fn each_kind_of_credentials_has_its_body() {
 }
 
 #[tokio::test]
+async fn the_scope_of_a_token_is_read() {
+    let domain = json!({"id": "d1", "name": "Default"});
+    for (scope, expected) in [
+        (json!({}), (None, false, true)),
+        (json!({"domain": domain}), (Some("d1"), false, true)),
+        (json!({"system": {"all": true}}), (None, true, true)),
+        (json!({"system": {"all": false}}), (None, false, true)),
+        (json!({"system": {}, "domain": null}), (None, false, true)),
+        (json!({"is_admin_project": false}), (None, false, false)),
+        (json!({"is_admin_project": true}), (None, false, true)),
+    ] {
+        let mut document = document();
+        let token = document["token"].as_object_mut().unwrap();
+        token.remove("project");
+        token.extend(scope.as_object().unwrap().clone());
+        let reply = ResponseTemplate::new(201).insert_header("X-Subject-Token", "gAAAA-issued");
+        let (_server, keystone) = keystone(reply.set_body_json(document)).await;
+        let identity = keystone.issue(&password()).await.unwrap().identity;
+        let read = (identity.domain.as_deref(), identity.is_system, identity.is_admin_project);
+        assert_eq!(read, expected, "{scope}");
+        assert_eq!(identity.project, None);
+    }
+}
+
+#[tokio::test]
 async fn an_identity_is_read_whole() {
     let (_server, keystone) = keystone(issued()).await;
     let identity = keystone.issue(&password()).await.unwrap().identity;

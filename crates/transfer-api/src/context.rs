@@ -1,9 +1,11 @@
 //! Who a validated request comes from.
 
 use crate::fault::Fault;
+use crate::policy;
 use cinder_db::Scope;
 use keystone_client::Identity;
 use openstack_http::Token;
+use oslo_policy::{Attributes, Enforcer};
 use std::sync::Arc;
 use transfer_core::ProjectId;
 use transfer_engine::Caller;
@@ -13,11 +15,25 @@ use transfer_engine::Caller;
 pub(crate) struct Context {
     identity: Arc<Identity>,
     token: Token,
+    policy: Arc<Enforcer>,
+    credentials: Arc<Attributes>,
+    is_admin: bool,
 }
 
 impl Context {
-    pub(crate) fn new(identity: Arc<Identity>, token: Token) -> Self {
-        Self { identity, token }
+    pub(crate) fn new(identity: Arc<Identity>, token: Token, policy: Arc<Enforcer>) -> Self {
+        let (credentials, is_admin) = policy::credentials(&policy, &identity);
+        Self { identity, token, policy, credentials: Arc::new(credentials), is_admin }
+    }
+
+    /// Decides what the caller may do.
+    pub(crate) fn policy(&self) -> &Enforcer {
+        &self.policy
+    }
+
+    /// What rules are told of the caller.
+    pub(crate) fn credentials(&self) -> &Attributes {
+        &self.credentials
     }
 
     /// The project of the token, if it has one.
@@ -25,14 +41,9 @@ impl Context {
         self.identity.project.as_ref()
     }
 
-    /// Whether the token carries the role; oslo.policy does not heed case.
-    pub(crate) fn has_role(&self, role: &str) -> bool {
-        self.identity.roles.iter().any(|held| held.eq_ignore_ascii_case(role))
-    }
-
-    /// Cinder's `context_is_admin`.
+    /// What Cinder's rule `context_is_admin` said of the caller.
     pub(crate) fn is_admin(&self) -> bool {
-        self.has_role("admin")
+        self.is_admin
     }
 
     /// The caller as the engine wants it, with a project.

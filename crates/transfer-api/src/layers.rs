@@ -100,7 +100,7 @@ async fn validate(api: &Api, headers: &HeaderMap) -> Result<Context, Response> {
             return Err(Fault::unavailable(words).into_response());
         }
     };
-    let context = Context::new(identity, token);
+    let context = Context::new(identity, token, api.config.policy.clone());
     context.record(&Span::current());
     if let Some(caller) = context.caller() {
         api.engine.pay_debts_of(caller).await;

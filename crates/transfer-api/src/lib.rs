@@ -26,9 +26,11 @@ mod schema;
 mod versions;
 mod views;
 
+pub use policy::default_rules;
 pub use routes::router;
 
 use keystone_client::Validator;
+use oslo_policy::Enforcer;
 use std::sync::Arc;
 use transfer_engine::Engine;
 use url::Url;
@@ -56,6 +58,8 @@ pub struct ApiConfig {
     pub max_body: usize,
     /// `osapi_max_limit`: most transfers in one reply.
     pub page_limit: u32,
+    /// Enforces [`default_rules`], and what policy files say instead.
+    pub policy: Arc<Enforcer>,
 }
 
 impl Default for ApiConfig {
@@ -66,6 +70,7 @@ impl Default for ApiConfig {
             www_authenticate_uri: "http://127.0.0.1:5000/v3".to_owned(),
             max_body: 114_688,
             page_limit: 1000,
+            policy: Arc::new(Enforcer::of_defaults(default_rules())),
         }
     }
 }

@@ -17,11 +17,11 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use axum::{Json, Router};
-use cinder_db::{ClaimError, Transfer};
+use cinder_db::{ClaimError, Transfer, Volume};
 use http::StatusCode;
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
-use transfer_core::TransferId;
+use transfer_core::{TransferId, VolumeId};
 use transfer_engine::Offer;
 
 type Shared = State<Arc<Api>>;
@@ -97,10 +97,8 @@ async fn create(State(api): Shared, call: Call) -> Result<Response, Fault> {
     let creation = schema::creation(call.body()?, call.reaches(Microversion::SNAPSHOTS))?;
     let caller = call.context.project_caller()?;
     let store = api.engine.store();
-    if let Err(denied) = Rule::Create.check(&call.context) {
-        let volume = store.volume(&call.context.scope()?, &creation.volume).await?;
-        return Err(volume.map_or(ClaimError::VolumeNotFound(creation.volume).into(), |_| denied));
-    }
+    let volume = visible_volume(&api, &call, &creation.volume).await?;
+    Rule::Create.check_on(&call.context, &volume.project, &volume.user)?;
     let offer = Offer {
         volume: creation.volume.clone(),
         name: creation.name.clone(),
@@ -141,10 +139,9 @@ async fn accept(State(api): Shared, call: Call) -> Result<Response, Fault> {
 async fn delete(State(api): Shared, call: Call) -> Result<Response, Fault> {
     call.without_body()?;
     let caller = call.context.project_caller()?;
-    if let Err(denied) = Rule::Delete.check(&call.context) {
-        visible(&api, &call).await?;
-        return Err(denied);
-    }
+    let transfer = visible(&api, &call).await?;
+    let volume = visible_volume(&api, &call, &transfer.volume).await?;
+    Rule::Delete.check_on(&call.context, &volume.project, &volume.user)?;
     api.engine.cancel(caller, call.transfer()).await?;
     Ok(StatusCode::ACCEPTED.into_response())
 }
@@ -154,6 +151,12 @@ async fn visible(api: &Api, call: &Call) -> Result<Transfer, Fault> {
     let id = call.transfer();
     let transfer = api.engine.store().transfer(&call.context.scope()?, &id).await?;
     transfer.ok_or_else(|| not_found(id))
+}
+
+/// A volume, as far as the caller may see it.
+async fn visible_volume(api: &Api, call: &Call, id: &VolumeId) -> Result<Volume, Fault> {
+    let volume = api.engine.store().volume(&call.context.scope()?, id).await?;
+    volume.ok_or_else(|| ClaimError::VolumeNotFound(id.clone()).into())
 }
 
 fn not_found(id: TransferId) -> Fault {

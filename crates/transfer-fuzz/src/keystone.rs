@@ -176,6 +176,9 @@ fn check_identity(identity: &Identity, document: &Value) {
     assert_eq!(text(project, "name"), identity.project_name.as_deref(), "{document}");
     let domain = identity.project_domain.as_deref();
     assert_eq!(text(&project["domain"], "id"), domain, "the project of {document}");
+    assert_eq!(text(&token["domain"], "id"), identity.domain.as_deref(), "{document}");
+    assert_eq!(token["system"]["all"] == true, identity.is_system, "the system of {document}");
+    assert_eq!(token["is_admin_project"] != false, identity.is_admin_project, "{document}");
     let roles = token["roles"].as_array().into_iter().flatten();
     let roles: Vec<&str> = roles.filter_map(|role| text(role, "name")).collect();
     assert_eq!(identity.roles, roles, "the roles of {document}");
@@ -229,6 +232,9 @@ mod tests {
             project: Some("p".into()),
             project_name: Some("q".to_owned()),
             project_domain: Some("d".to_owned()),
+            domain: None,
+            is_system: false,
+            is_admin_project: true,
             roles: vec!["member".to_owned()],
             issued_at: NOW,
             expires_at: NOW + time::Duration::HOUR,
@@ -253,6 +259,7 @@ mod tests {
         for (words, wrong) in [
             ("the user", Identity { user: "v".into(), ..known() }),
             ("the project", Identity { project: None, ..known() }),
+            ("the system", Identity { is_system: true, ..known() }),
             ("the roles", Identity { roles: vec!["admin".to_owned()], ..known() }),
             ("expires_at", Identity { expires_at: later, ..known() }),
         ] {

@@ -12,14 +12,16 @@ pub use flags::SettingsArgs;
 use anyhow::{Context as _, bail};
 use cinder_conf::options::{
     barbican, database, default_group, key_manager, keystone_authtoken, oslo_middleware,
-    volume_transfer,
+    oslo_policy as policy, volume_transfer,
 };
-use cinder_conf::{Assignment, Conf, Opt, Origin, Wrong};
+use cinder_conf::{Assignment, Conf, Declared, Multi, Opt, Origin, Wrong};
 use cinder_db::{QuotaLimits, StoreConfig};
 use keystone_client::{ApplicationCredential, Credentials, DomainRef, ProjectRef, UserRef};
 use openstack_http::{Limits, Password, Tls};
+use oslo_policy::Enforcer;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 use transfer_api::ApiConfig;
 use url::Url;
 
@@ -331,6 +333,28 @@ impl Settings {
             www_authenticate_uri: challenge.to_string(),
             max_body: usize::try_from(max_body)?,
             page_limit: u32::try_from(page_limit)?,
+            policy: Arc::new(Enforcer::new(
+                transfer_api::default_rules(),
+                self.policy()?,
+                Arc::new(Instant::now),
+            )?),
+        })
+    }
+
+    /// Which policy rules hold, and how.
+    fn policy(&self) -> Result<oslo_policy::Options, Wrong> {
+        let place = |option: &Declared, name: String| match self.0.origin(option) {
+            Origin::Flag(_) | Origin::Environment(_) => Some(PathBuf::from(name)),
+            Origin::Default | Origin::File { .. } => self.0.beside(&name),
+        };
+        let file = self.text(&policy::POLICY_FILE)?;
+        let folders = self.0.get(&policy::POLICY_DIRS)?.map_or(Vec::new(), |Multi(names)| names);
+        let folder = |name| place(&policy::POLICY_DIRS.declared, name);
+        Ok(oslo_policy::Options {
+            policy_file: file.and_then(|name| place(&policy::POLICY_FILE.declared, name)),
+            policy_dirs: folders.into_iter().filter_map(folder).collect(),
+            enforce_new_defaults: self.0.need(&policy::ENFORCE_NEW_DEFAULTS)?,
+            enforce_scope: self.0.need(&policy::ENFORCE_SCOPE)?,
         })
     }
 

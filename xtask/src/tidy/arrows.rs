@@ -10,6 +10,7 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("transfer-core", &[]),
     ("openstack-http", &[]),
+    ("oslo-policy", &[]),
     ("keystone-client", &["openstack-http", "transfer-core"]),
     ("barbican-client", &["openstack-http", "transfer-core"]),
     ("cinder-conf", &[]),
@@ -20,7 +21,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "transfer-api",
-        &["cinder-db", "keystone-client", "openstack-http", "transfer-core", "transfer-engine"],
+        &[
+            "cinder-db",
+            "keystone-client",
+            "openstack-http",
+            "oslo-policy",
+            "transfer-core",
+            "transfer-engine",
+        ],
     ),
     // not the clients: it must not share their faults
     ("simulator", &["cinder-db", "transfer-core"]),
@@ -64,6 +72,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "cinder-db",
             "keystone-client",
             "openstack-http",
+            "oslo-policy",
             "simulator",
             "transfer-api",
             "transfer-core",

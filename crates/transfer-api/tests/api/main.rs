@@ -9,5 +9,6 @@ mod logs;
 mod operations;
 mod outages;
 mod permissions;
+mod personas;
 mod protocol;
 mod stack;

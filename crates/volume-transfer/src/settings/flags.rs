@@ -5,7 +5,7 @@
 
 use super::Settings;
 use cinder_conf::options::{
-    barbican, database, default_group, keystone_authtoken, volume_transfer,
+    barbican, database, default_group, keystone_authtoken, oslo_policy, volume_transfer,
 };
 use cinder_conf::{Assignment, Conf, ConfigPath, Declared, Origin, Secret, default_paths};
 use clap::parser::ValueSource;
@@ -83,6 +83,11 @@ static FLAGS: &[Flag] = flags! {
     "insecure" "VOLUME_TRANSFER_INSECURE" => keystone_authtoken::INSECURE,
         barbican::VERIFY_SSL = Text::Fixed("false");
     "public-endpoint" "VOLUME_TRANSFER_PUBLIC_ENDPOINT" "URL" => default_group::PUBLIC_ENDPOINT;
+    "policy-file" "VOLUME_TRANSFER_POLICY_FILE" "FILE" => oslo_policy::POLICY_FILE;
+    "policy-dir" "VOLUME_TRANSFER_POLICY_DIR" "DIR" => oslo_policy::POLICY_DIRS;
+    "enforce-new-defaults" "VOLUME_TRANSFER_ENFORCE_NEW_DEFAULTS" "BOOL" =>
+        oslo_policy::ENFORCE_NEW_DEFAULTS;
+    "enforce-scope" "VOLUME_TRANSFER_ENFORCE_SCOPE" "BOOL" => oslo_policy::ENFORCE_SCOPE;
     "lease-ms" "VOLUME_TRANSFER_LEASE_MS" "MS" => volume_transfer::LEASE_MS;
     "patience-ms" "VOLUME_TRANSFER_PATIENCE_MS" "MS" => volume_transfer::PATIENCE_MS;
     "call-timeout-ms" "VOLUME_TRANSFER_CALL_TIMEOUT_MS" "MS" => volume_transfer::CALL_TIMEOUT_MS;
