@@ -61,6 +61,20 @@ impl Faults {
         });
     }
 
+    /// Removes one rule and lets go of every request that it holds.
+    pub fn remove(&self, fault: &Fault) {
+        self.with(|rules| rules.entries.retain(|entry| !fault.is_of(&entry.gate)));
+        fault.open();
+    }
+
+    /// How many requests a rule has fitted, and whether it has struck; none when it was removed.
+    pub fn met(&self, fault: &Fault) -> Option<(u32, bool)> {
+        self.with(|rules| {
+            let entry = rules.entries.iter().find(|entry| fault.is_of(&entry.gate))?;
+            Some((entry.seen, entry.struck))
+        })
+    }
+
     /// Counts a request and says what is to be done to it.
     fn strike(&self, asked: &Asked<'_>) -> Option<(Action, Arc<Gate>)> {
         self.with(|rules| {

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::faults::Broken;
-use crate::{Simulator, Urls};
+use crate::{Simulator, Urls, control};
 
 /// How long [`Running::stop`] lets requests in progress go on.
 const GRACE: Duration = Duration::from_secs(5);
@@ -134,10 +134,14 @@ impl Running {
         let shutdown = CancellationToken::new();
         let start =
             |listener, service| tokio::spawn(serve(listener, service, shutdown.clone(), GRACE));
-        let servers = vec![
-            start(keystone, simulator.keystone_service()),
-            start(barbican, simulator.barbican_service()),
-        ];
+        let barbican = start(barbican, simulator.barbican_service());
+        let keystone = if simulator.config().control {
+            let shutdown = shutdown.clone();
+            tokio::spawn(serve(keystone, controlled(simulator), shutdown, GRACE))
+        } else {
+            start(keystone, simulator.keystone_service())
+        };
+        let servers = vec![keystone, barbican];
         Ok(Self { urls, shutdown, servers })
     }
 
@@ -154,4 +158,25 @@ impl Running {
             drop(server.await);
         }
     }
+}
+
+/// Keystone, and beside it what controls the simulator.
+fn controlled(
+    simulator: &Simulator,
+) -> impl tower::Service<Request<Body>, Response = Response<Body>, Error = Broken, Future: Send>
++ Clone
++ Send
++ 'static {
+    let (control, keystone) = (control::routes(simulator), simulator.keystone_service());
+    tower::service_fn(move |request: Request<Body>| {
+        let (control, keystone) = (control.clone(), keystone.clone());
+        async move {
+            let below = request.uri().path().strip_prefix(control::PREFIX);
+            if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {
+                control.oneshot(request).await.map_err(|never| match never {})
+            } else {
+                keystone.oneshot(request).await
+            }
+        }
+    })
 }

@@ -60,6 +60,9 @@ pub struct Config {
     pub barbican_policy: BarbicanPolicy,
     /// The time.
     pub clock: Clock,
+    /// Whether `/_simulator` on Keystone's socket sets faults, moves the clock and tells what was
+    /// asked for: to whoever reaches it.
+    pub control: bool,
 }
 
 impl Config {
@@ -74,6 +77,7 @@ impl Config {
             state_file: None,
             barbican_policy: BarbicanPolicy::default(),
             clock: Clock::running(),
+            control: false,
         }
     }
 }

@@ -36,6 +36,10 @@ pub struct StackOptions {
     /// Listen on free ports
     #[arg(long)]
     pub ephemeral: bool,
+    /// Let /_simulator on the identity's port set faults, move the clock and tell what was asked
+    /// for
+    #[arg(long)]
+    pub control: bool,
     /// The password of every user
     #[arg(long, default_value = "secret", hide_env_values = true)]
     pub password: String,

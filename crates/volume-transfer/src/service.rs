@@ -47,6 +47,7 @@ impl Service {
     /// # Errors
     /// As [`Service::build`].
     pub async fn on_store(settings: &Settings, store: Store) -> anyhow::Result<Self> {
+        let config = settings.api()?;
         let limits = settings.limits()?;
         let wire = |tls: &Tls| -> anyhow::Result<Arc<dyn Exchange>> {
             Ok(Arc::new(Wire::new(tls, limits).context("TLS setup failed")?))
@@ -71,7 +72,7 @@ impl Service {
         let router = transfer_api::router(Api {
             engine: engine.clone(),
             validator: Arc::new(validator),
-            config: settings.api()?,
+            config,
         });
         Ok(Self { engine, router, identity, key_manager })
     }

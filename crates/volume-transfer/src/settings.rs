@@ -322,6 +322,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::auth_url`] and [`Conf::need`].
     pub fn api(&self) -> anyhow::Result<ApiConfig> {
+        let policy = Arc::new(self.policy()?);
         let page_limit = self.0.need(&default_group::OSAPI_MAX_LIMIT)?;
         let max_body = self.0.need(&oslo_middleware::MAX_REQUEST_BODY_SIZE)?;
         let challenge = match self.0.get(&keystone_authtoken::WWW_AUTHENTICATE_URI)? {
@@ -333,16 +334,17 @@ impl Settings {
             www_authenticate_uri: challenge.to_string(),
             max_body: usize::try_from(max_body)?,
             page_limit: u32::try_from(page_limit)?,
-            policy: Arc::new(Enforcer::new(
-                transfer_api::default_rules(),
-                self.policy()?,
-                Arc::new(Instant::now),
-            )?),
+            policy,
         })
     }
 
-    /// Which policy rules hold, and how.
-    fn policy(&self) -> Result<oslo_policy::Options, Wrong> {
+    /// Who may do what.
+    fn policy(&self) -> anyhow::Result<Enforcer> {
+        let (rules, clock) = (transfer_api::default_rules(), Arc::new(Instant::now));
+        Ok(Enforcer::new(rules, self.policy_options()?, clock)?)
+    }
+
+    fn policy_options(&self) -> Result<oslo_policy::Options, Wrong> {
         let place = |option: &Declared, name: String| match self.0.origin(option) {
             Origin::Flag(_) | Origin::Environment(_) => Some(PathBuf::from(name)),
             Origin::Default | Origin::File { .. } => self.0.beside(&name),

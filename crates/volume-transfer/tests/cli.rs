@@ -42,6 +42,10 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
     let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
     let on = ["serve", "--create-tables", "--database", &database];
+    let deployed = folder.path().join("cinder.conf");
+    std::fs::write(&deployed, "[oslo_policy]\npolicy_file = rules.yaml\n").expect("written");
+    std::fs::write(folder.path().join("rules.yaml"), "none\n").expect("written");
+    let deployed = deployed.to_str().expect("a path");
     let cases: &[(&[&str], &str)] = &[
         (&["serve"], "--database mysql+pymysql://"),
         (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
@@ -55,7 +59,8 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["serve", "--database", &empty], "not Cinder's database"),
         (&[&on[..], &["--database-connections", "many"]].concat(), "not a whole number"),
         (&[&on[..], &["--policy-file", wrong]].concat(), "is not a mapping of names to rules"),
-        (&[&on[..], &["--policy-dir", wrong]].concat(), "wrong.toml cannot be read"),
+        (&[&on[..], &["--config-file", deployed]].concat(), "rules.yaml is not a mapping"),
+        (&[&on[..], &["--policy-dir", wrong]].concat(), "wrong.conf cannot be read"),
         (&[&on[..], &["--enforce-scope", "perhaps"]].concat(), "perhaps"),
         (&["check", "--protocol", "perfect"], "say one of: hand-over, upstream"),
         (&["check", "--replay", "model/nowhere/0"], "there is no world \"nowhere\""),

@@ -13,6 +13,7 @@ mod barbican_orders;
 mod barbican_policy;
 mod barbican_quotas;
 mod barbican_secrets;
+mod control;
 mod discovery;
 mod faults;
 mod keystone;

@@ -1,0 +1,160 @@
+//! `/_simulator`: what tests in other languages do with it.
+
+use serde_json::{Value, json};
+use simulator::server::Running;
+use simulator::{Clock, Config, Simulator};
+use time::macros::datetime;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::cloud::{Cloud, PASSWORD};
+
+async fn start(control: bool) -> (Simulator, Running) {
+    let clock = Clock::frozen(datetime!(2026-01-01 0:00 UTC));
+    let simulator = Simulator::new(Config { control, clock, ..Config::new(PASSWORD) }).unwrap();
+    let running = Running::on_loopback(&simulator).await.unwrap();
+    (simulator, running)
+}
+
+/// One request on a connection of its own; nothing when it is closed without a reply.
+async fn ask(url: &str, line: &str, body: &str) -> Option<(u16, Value)> {
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let request = format!(
+        "{line} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).await.unwrap();
+    let (head, body) = reply.split_once("\r\n\r\n")?;
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    Some((status, serde_json::from_str(body).unwrap_or(Value::Null)))
+}
+
+#[tokio::test]
+async fn a_rule_strikes_is_told_and_taken_away() {
+    let (_simulator, running) = start(true).await;
+    let (identity, barbican) = (&running.urls().identity, &running.urls().key_manager);
+    let rule = json!({"service": "barbican", "method": "get", "template": "/", "standing": true,
+        "action": {"answer": {"status": 503, "retry_after": 2}}});
+    let (status, made) = ask(identity, "POST /_simulator/faults", &rule.to_string()).await.unwrap();
+    assert_eq!((status, &made), (201, &json!({"id": 1})));
+    assert_eq!(ask(barbican, "GET /", "").await.unwrap().0, 503);
+    let (_, rules) = ask(identity, "GET /_simulator/faults", "").await.unwrap();
+    let expected = json!({"faults": [{"id": 1, "rule": rule, "seen": 1, "struck": true}]});
+    assert_eq!(rules, expected);
+    assert_eq!(ask(identity, "DELETE /_simulator/faults/1", "").await.unwrap().0, 204);
+    assert_eq!(ask(barbican, "GET /", "").await.unwrap().0, 300);
+    for action in ["drop_before", "drop_after"] {
+        let rule = json!({"service": "barbican", "action": action}).to_string();
+        ask(identity, "POST /_simulator/faults", &rule).await.unwrap();
+        assert_eq!(ask(barbican, "GET /", "").await, None, "{action}");
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn a_held_request_goes_on_when_it_is_released_and_when_its_rule_is_taken_away() {
+    let (simulator, running) = start(true).await;
+    let (identity, barbican) = (&running.urls().identity, &running.urls().key_manager);
+    let rule = r#"{"service": "barbican", "action": "hold_before"}"#;
+    for (end, id) in [("POST /_simulator/faults/1/release", 1), ("DELETE /_simulator/faults", 2)] {
+        let (_, made) = ask(identity, "POST /_simulator/faults", rule).await.unwrap();
+        assert_eq!(made["id"], id);
+        let ended = async {
+            while simulator.events().len() < id {
+                tokio::task::yield_now().await;
+            }
+            ask(identity, end, "").await.unwrap().0
+        };
+        let (held, ended) = tokio::join!(ask(barbican, "GET /", ""), ended);
+        assert_eq!((held.unwrap().0, ended), (300, 204));
+    }
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn time_log_and_checkpoints_are_the_simulators() {
+    let (simulator, running) = start(true).await;
+    let (identity, barbican) = (&running.urls().identity, &running.urls().key_manager);
+    let (status, clock) =
+        ask(identity, "POST /_simulator/clock", r#"{"advance_seconds": 90}"#).await.unwrap();
+    assert_eq!((status, &clock["now"]), (200, &json!("2026-01-01T00:01:30Z")));
+    let token = Cloud::from(simulator.clone()).token("x", "donor").await;
+    let (_, kept) = ask(identity, "POST /_simulator/checkpoints", "").await.unwrap();
+    let before = simulator.secrets().len();
+    ask(barbican, "GET /", "").await.unwrap();
+    let store = format!("POST /v1/secrets HTTP/1.1\r\nx-auth-token: {token}\r\nx:");
+    ask(barbican, &store, r#"{"payload": "s", "payload_content_type": "text/plain"}"#)
+        .await
+        .unwrap();
+    let (_, seen) = ask(identity, "GET /_simulator/events?after=2", "").await.unwrap();
+    let events = seen["events"].as_array().unwrap();
+    assert_eq!(events.len(), 1, "{seen}");
+    assert_eq!(events[0]["path"], "/v1/secrets");
+    let (_, secrets) = ask(identity, "GET /_simulator/secrets", "").await.unwrap();
+    assert_eq!(secrets["secrets"].as_array().unwrap().len(), before + 1);
+    let back = format!("POST /_simulator/checkpoints/{}/restore", kept["id"]);
+    assert_eq!(ask(identity, &back, "").await.unwrap().0, 204);
+    assert_eq!(simulator.secrets().len(), before);
+    assert_eq!(ask(identity, "POST /_simulator/reset", "").await.unwrap().0, 204);
+    let (_, summary) = ask(identity, "GET /_simulator", "").await.unwrap();
+    assert_eq!((&summary["events"], &summary["checkpoints"]), (&json!(0), &json!(0)));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_with_the_reason_and_change_nothing() {
+    let (_simulator, running) = start(true).await;
+    let identity = &running.urls().identity;
+    for (line, body, status, words) in [
+        ("POST /_simulator/faults", "", 400, "EOF"),
+        ("POST /_simulator/faults", r#"{"service": "nova", "action": "cut"}"#, 400, "nova"),
+        ("POST /_simulator/faults", r#"{"service": "barbican"}"#, 400, "action"),
+        (
+            "POST /_simulator/faults",
+            r#"{"service": "barbican", "action": "cut", "x": 1}"#,
+            400,
+            "x",
+        ),
+        (
+            "POST /_simulator/faults",
+            r#"{"service": "barbican", "action": {"answer": {"status": 200}}}"#,
+            400,
+            "no error",
+        ),
+        (
+            "POST /_simulator/faults",
+            r#"{"service": "barbican", "action": "cut", "nth": 0}"#,
+            400,
+            "from 1",
+        ),
+        ("DELETE /_simulator/faults/7", "", 404, "no rule 7"),
+        ("DELETE /_simulator/faults/x", "", 400, "x is no number"),
+        ("POST /_simulator/faults/7/release", "", 404, "no rule 7"),
+        ("POST /_simulator/clock", r#"{"advance_seconds": -1}"#, 400, "from 0"),
+        ("POST /_simulator/checkpoints/3/restore", "", 404, "no checkpoint 3"),
+        ("GET /_simulator/events?after=x", "", 400, "x is no number"),
+        ("GET /_simulator/events?before=1", "", 400, "before"),
+        ("GET /_simulator/nothing", "", 404, "no such thing"),
+    ] {
+        let (found, said) = ask(identity, line, body).await.unwrap();
+        let said = said["error"].as_str().unwrap_or_default();
+        assert_eq!(found, status, "{line} {body}: {said}");
+        assert!(said.contains(words), "{line} {body}: {said}");
+    }
+    let (_, summary) = ask(identity, "GET /_simulator", "").await.unwrap();
+    assert_eq!((&summary["faults"], &summary["now"]), (&json!(0), &json!("2026-01-01T00:00:00Z")));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn nothing_of_it_is_there_unless_it_is_asked_for() {
+    let (_simulator, running) = start(false).await;
+    for line in ["GET /_simulator", "DELETE /_simulator/faults", "POST /_simulator/reset"] {
+        assert_eq!(ask(&running.urls().identity, line, "").await.unwrap().0, 404, "{line}");
+    }
+    running.stop().await;
+}
