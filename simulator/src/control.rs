@@ -6,7 +6,8 @@
 //! | `POST /_simulator/faults` | adds a rule ([`faults`](crate::faults)); 201 with its `id` |
 //! | `GET /_simulator/faults` | the rules in force, and how often each was met |
 //! | `POST /_simulator/faults/{id}/release` | lets one request go that the rule holds |
-//! | `DELETE /_simulator/faults/{id}`, `DELETE /_simulator/faults` | takes rules away; held requests go on |
+//! | `DELETE /_simulator/faults/{id}` | takes a rule away; held requests go on |
+//! | `DELETE /_simulator/faults` | takes all of them away |
 //! | `GET /_simulator/events?after=N` | what was asked for since, by whom, and what it came to |
 //! | `GET /_simulator/secrets` | who owns which secret; never the bytes |
 //! | `POST /_simulator/clock` `{"advance_seconds": N}` | moves the time on |
@@ -15,8 +16,8 @@
 //! | `POST /_simulator/reset` | as at the start: state, rules and log; not the time |
 //!
 //! There is no authentication: whoever reaches it may do all of that. It is served only where
-//! [`Config::control`](crate::Config) asks for it, and is no part of the simulated services: no rule
-//! strikes it, and the log does not tell of it.
+//! [`Config::control`](crate::Config) asks for it, and is no part of the simulated services: no
+//! rule strikes it, and the log does not tell of it.
 
 mod rules;
 

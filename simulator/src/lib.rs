@@ -1,8 +1,8 @@
 //! Keystone, Barbican and a small block storage for developers, with faults on demand.
 //!
 //! One [`Simulator`] is one cloud: its users, tokens, secrets and orders, the rules by which its
-//! services fail ([`faults`]) and the log of what they were asked ([`events`]); all of that over HTTP,
-//! too, where [`Config::control`] asks for it. The services are
+//! services fail ([`faults`]) and the log of what they were asked ([`events`]); all of that over
+//! HTTP, too, where [`Config::control`] asks for it. The services are
 //! tower services for use within a process, or are put on a socket by [`server`]. Status codes and
 //! wording are those of Keystone 30 and Barbican 23 under either of Barbican's default policies.
 //!
