@@ -46,3 +46,8 @@ pub enum Service {
     /// Cinder.
     BlockStorage,
 }
+
+/// The page for those who want the simulator alone: its example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
