@@ -90,6 +90,7 @@ fn simulate(
     }
     let simulator = Simulator::new(Config {
         seed: options.seed,
+        control: options.control,
         barbican_policy: options.barbican_policy,
         urls: Urls { block_storage: format!("http://{block_storage}"), ..Urls::default() },
         state_file: options.state_dir.as_ref().map(|folder| folder.join("simulator.json")),

@@ -6,6 +6,7 @@ mod program;
 
 use program::{Stack, program};
 use serde_json::Value;
+use std::io::{Read as _, Write as _};
 use std::process::Output;
 use volume_transfer::stage::User;
 
@@ -147,6 +148,23 @@ async fn key_of(user: &User, volume: &str) -> (String, String) {
     let key = shown.text("/volume/encryption_key_id").expect("a key");
     let bytes = user.read_key(&key).await.expect("a reply").expect("the key's bytes");
     (key, bytes)
+}
+
+#[test]
+fn the_simulator_is_controlled_over_http_where_that_is_asked_for() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (arguments, status) in [(&["simulate", "--control"][..], 200), (&["simulate"], 404)] {
+        let (stack, urls) = Stack::start(folder.path(), arguments);
+        let address = urls.identity.trim_start_matches("http://").to_owned();
+        let mut stream = std::net::TcpStream::connect(&address).expect("Keystone listens");
+        let ask =
+            format!("GET /_simulator HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+        stream.write_all(ask.as_bytes()).expect("sent");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("a reply");
+        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{arguments:?}: {reply}");
+        stack.stop();
+    }
 }
 
 #[test]
