@@ -190,6 +190,20 @@ impl Journal {
         kept.order.iter().map(place).collect()
     }
 
+    /// Writes down which volumes are meant: all of them, or none if the process dies meanwhile.
+    ///
+    /// # Errors
+    /// [`JournalError`]; no plan is there then.
+    pub fn plan(&self, volumes: impl IntoIterator<Item = VolumeId>) -> Result<(), JournalError> {
+        {
+            let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+            for volume in volumes {
+                kept.set(&volume, Place::Planned);
+            }
+        }
+        self.tidy()
+    }
+
     /// Writes down how far a volume is.
     ///
     /// # Errors
@@ -223,10 +237,11 @@ impl Journal {
         file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(io)?;
         file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
         file.lock().map_err(io)?;
-        // The blocks of the old file may outlive its name.
-        overwrite(&self.path).map_err(io)?;
+        let mut old = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
         std::fs::rename(&beside, &self.path).map_err(io)?;
         kept.file = file;
+        // The blocks of the old file may outlive its name; only now does nobody need them.
+        overwrite(&mut old).map_err(io)?;
         Ok(())
     }
 }
@@ -309,11 +324,10 @@ fn write_line(to: &mut impl std::io::Write, line: &impl Serialize) -> std::io::R
     to.write_all(&text)
 }
 
-fn overwrite(path: &Path) -> std::io::Result<()> {
-    let mut file = OpenOptions::new().write(true).open(path)?;
+fn overwrite(file: &mut File) -> std::io::Result<()> {
     let length = file.metadata()?.len();
     file.rewind()?;
-    std::io::copy(&mut std::io::repeat(b' ').take(length), &mut file)?;
+    std::io::copy(&mut std::io::repeat(b' ').take(length), file)?;
     file.sync_data()
 }
 
@@ -341,9 +355,7 @@ mod tests {
         let path = folder.path().join("journal");
         let journal = Journal::open(&path, "x", "y").unwrap();
         assert!(!journal.was_there());
-        for number in 0..4 {
-            journal.record(&volume(number), Place::Planned).unwrap();
-        }
+        journal.plan((0..4).map(volume)).unwrap();
         journal.record(&volume(1), offered()).unwrap();
         journal.record(&volume(2), offered()).unwrap();
         journal.record(&volume(2), Place::Arrived).unwrap();

@@ -13,8 +13,10 @@ use transfer_core::{ProjectId, TransferId, VolumeId};
 
 /// How often an operation whose outcome is not known is begun again.
 const TRIES: u32 = 6;
-/// Between two looks at what is about to change.
+/// Between two looks at what is about to change, and how many there are: longer than a service
+/// keeps at one operation.
 const SETTLING: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 150;
 
 /// A volume that stays with the donor, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,6 +98,7 @@ impl Mover<'_> {
         let mut way = Way {
             doubtful: self.journal.was_there(),
             gone_before: false,
+            accepting: false,
             patience: Patience { tries: 0, stop: self.stop },
         };
         let mut place = place;
@@ -136,7 +139,18 @@ impl Mover<'_> {
         match self.recipient.accept(&transfer, &auth_key).await {
             Ok(()) => Ok(Place::Arrived),
             Err(Failure::Unknown(unknown)) => {
+                way.accepting = true;
                 way.patience.wait(unknown).await?;
+                Ok(Place::Offered { transfer, auth_key })
+            }
+            // An earlier accept, whose reply was lost, may still be under way.
+            Err(Failure::Refused(refusal)) if way.accepting && refusal.status == 400 => {
+                let busy = Unknown::Status {
+                    status: refusal.status,
+                    message: refusal.message,
+                    retry_after: None,
+                };
+                way.patience.wait(busy).await?;
                 Ok(Place::Offered { transfer, auth_key })
             }
             // The offer is gone, because an earlier accept got through or somebody took it back;
@@ -162,7 +176,7 @@ impl Mover<'_> {
         let of = |volume: Option<Volume>, project: &ProjectId| {
             volume.filter(|volume| volume.project.as_ref().is_none_or(|owner| owner == project))
         };
-        loop {
+        for _ in 0..LOOKS {
             if of(self.recipient.volume(id).await?, self.recipient.project()).is_some() {
                 return Ok(Found::Arrived);
             }
@@ -181,11 +195,12 @@ impl Mover<'_> {
                 Some(Transfer { id, .. }) => {
                     return Err(Trouble::Own(format!("is on offer already, as transfer {id}")));
                 }
-                // It ended between both looks; or its row has no offer, which nobody can mend.
+                // It is being made, or has ended between both looks.
                 None if self.stop.is_cancelled() => return Err(Trouble::Asked),
                 None => tokio::time::sleep(SETTLING).await,
             }
         }
+        Err(Trouble::Own("is awaiting-transfer, and there is no offer of it".to_owned()))
     }
 }
 
@@ -195,6 +210,8 @@ struct Way<'a> {
     doubtful: bool,
     /// Whether its offer was gone once.
     gone_before: bool,
+    /// Whether an accept may be under way that nobody waits for.
+    accepting: bool,
     patience: Patience<'a>,
 }
 

@@ -122,10 +122,8 @@ async fn plan(
         let _ = std::fs::remove_file(&options.journal);
         error
     };
-    for volume in selected(options, donor).await.map_err(discard)? {
-        journal.record(&volume.id, Place::Planned)?;
-    }
-    Ok(())
+    let volumes = selected(options, donor).await.map_err(discard)?;
+    Ok(journal.plan(volumes.into_iter().map(|volume| volume.id))?)
 }
 
 async fn selected(

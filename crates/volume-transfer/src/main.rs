@@ -103,8 +103,8 @@ With --dev, cinder.conf is read only where it is named.
   volume-transfer bulk --from donor --to recipient --list volumes.csv --journal monday.journal
       interrupted or killed: say the same again, and it goes on where it was
 
-Works before any Cinder with microversion 3.70, through the public API alone. The journal holds auth
-keys of open offers, with mode 0600, and no longer once they have ended.
+Speaks the public API of microversion 3.70 alone. The journal holds auth keys of open offers, with
+mode 0600, and no longer once they have ended.
 
 Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands in the way).")]
     Bulk(BulkOptions),
