@@ -94,8 +94,14 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
     let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
     plan(options, &donor, &journal).await?;
     let bar = Bar::new(&journal);
-    let run =
-        Run { donor: &donor, recipient: &recipient, journal: &journal, jobs: options.jobs, stop };
+    let run = Run {
+        donor: &donor,
+        recipient: &recipient,
+        journal: &journal,
+        jobs: options.jobs,
+        // A run that stops itself is no signal.
+        stop: stop.child_token(),
+    };
     let summary = run.go(&|event| bar.show(event)).await?;
     bar.clear();
     print_summary(options, &summary)?;
