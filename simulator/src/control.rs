@@ -227,7 +227,7 @@ async fn reset(State(control): Shared) -> StatusCode {
     let mut kept = control.kept();
     kept.rules.clear();
     kept.checkpoints.clear();
-    control.simulator.faults().clear();
+    control.simulator.faults().restart();
     control.simulator.restore(&control.start);
     StatusCode::NO_CONTENT
 }

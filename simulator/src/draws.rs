@@ -35,19 +35,18 @@ impl Draws {
         self.count += 1;
         uuid_of(digest(self.seed, "uuid", &self.count.to_string()))
     }
-
-    /// The next number below `bound`; 0 when `bound` is 0.
-    pub(crate) fn below(&mut self, bound: u64) -> u64 {
-        self.count += 1;
-        let block = digest(self.seed, "number", &self.count.to_string());
-        let number = block[..8].iter().fold(0, |sum, byte| (sum << 8) | u64::from(*byte));
-        number.checked_rem(bound).unwrap_or(0)
-    }
 }
 
 /// The UUID that `name` of this `kind` has under `seed`: the same in every run.
 pub(crate) fn named(seed: u64, kind: &str, name: &str) -> Uuid {
     uuid_of(digest(seed, kind, name))
+}
+
+/// A number from 0 up to 1 that follows from the three.
+pub(crate) fn fraction(seed: u64, kind: &str, name: &str) -> f64 {
+    let block = digest(seed, kind, name);
+    let number = block[..4].iter().fold(0, |sum, byte| (sum << 8) | u32::from(*byte));
+    f64::from(number) / (f64::from(u32::MAX) + 1.0)
 }
 
 fn digest(seed: u64, kind: &str, name: &str) -> [u8; 32] {

@@ -24,9 +24,7 @@ pub use rule::{Action, Early, Rule};
 pub use service::{Broken, FaultyService};
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
-use crate::draws::Draws;
 use gate::Gate;
 use rule::{Asked, Entry};
 
@@ -36,19 +34,32 @@ pub struct Faults(Mutex<Rules>);
 
 #[derive(Debug)]
 struct Rules {
+    seed: u64,
+    last_id: u64,
     entries: Vec<Entry>,
-    draws: Draws,
+}
+
+/// What is done to a request.
+#[derive(Debug)]
+struct Strike {
+    action: Action,
+    gate: Arc<Gate>,
+    /// Where between its limits a delay ends, from 0 up to 1.
+    within: f64,
 }
 
 impl Faults {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(Mutex::new(Rules { entries: Vec::new(), draws: Draws::new(seed) }))
+        Self(Mutex::new(Rules { seed, last_id: 0, entries: Vec::new() }))
     }
 
     /// Appends a rule. The handle tells when it strikes and lets go of what it holds.
     pub fn add(&self, rule: Rule) -> Fault {
         let gate = Arc::new(Gate::new());
-        self.with(|rules| rules.entries.push(Entry::new(rule, Arc::clone(&gate))));
+        self.with(|rules| {
+            rules.last_id += 1;
+            rules.entries.push(Entry::new(rules.last_id, rule, Arc::clone(&gate)));
+        });
         Fault::new(gate)
     }
 
@@ -59,6 +70,12 @@ impl Faults {
                 entry.gate.open();
             }
         });
+    }
+
+    /// As at the start: no rules, and the next one is the first again.
+    pub(crate) fn restart(&self) {
+        self.clear();
+        self.with(|rules| rules.last_id = 0);
     }
 
     /// Removes one rule and lets go of every request that it holds.
@@ -76,28 +93,23 @@ impl Faults {
     }
 
     /// Counts a request and says what is to be done to it.
-    fn strike(&self, asked: &Asked<'_>) -> Option<(Action, Arc<Gate>)> {
+    fn strike(&self, asked: &Asked<'_>) -> Option<Strike> {
         self.with(|rules| {
             let mut struck = None;
             // The whole list is walked: rules behind the one that strikes count the request, too.
             for entry in rules.entries.iter_mut().filter(|entry| entry.rule.fits(asked)) {
                 entry.seen += 1;
-                if struck.is_none() && entry.is_due() {
+                if struck.is_none() && entry.is_due(rules.seed) {
                     entry.struck = true;
-                    struck = Some((entry.rule.action(), Arc::clone(&entry.gate)));
+                    struck = Some(Strike {
+                        action: entry.rule.action(),
+                        gate: Arc::clone(&entry.gate),
+                        within: entry.draw(rules.seed, "delay"),
+                    });
                 }
             }
             struck
         })
-    }
-
-    /// A duration between the two, drawn from the seed; `from` when there is nothing between.
-    fn draw(&self, from: Duration, to: Duration) -> Duration {
-        let span = u64::try_from(to.saturating_sub(from).as_micros()).unwrap_or(u64::MAX);
-        if span == 0 {
-            return from;
-        }
-        self.with(|rules| from + Duration::from_micros(rules.draws.below(span)))
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Rules) -> T) -> T {

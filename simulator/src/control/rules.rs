@@ -1,8 +1,8 @@
 //! A rule as JSON.
 //!
 //! `{"service": "barbican", "method": "DELETE", "template": "/v1/secrets/{id}", "project": "donor",
-//! "nth": 2, "standing": true, "action": {"answer": {"status": 503, "retry_after": 2}}}`; all but
-//! `service` and `action` may be left out.
+//! "nth": 2, "standing": true, "probability": 0.05, "action": {"answer": {"status": 503,
+//! "retry_after": 2}}}`; all but `service` and `action` may be left out.
 
 use std::time::Duration;
 
@@ -22,6 +22,7 @@ pub(super) struct RuleDocument {
     nth: Option<u32>,
     #[serde(default)]
     standing: bool,
+    probability: Option<f64>,
     action: ActionDocument,
 }
 
@@ -80,6 +81,12 @@ impl RuleDocument {
                 return Err("nth: requests are counted from 1".to_owned());
             }
             rule = rule.nth(nth);
+        }
+        if let Some(probability) = self.probability {
+            if !(0.0..=1.0).contains(&probability) {
+                return Err(format!("probability: {probability} is not between 0 and 1"));
+            }
+            rule = rule.probability(probability);
         }
         Ok(if self.standing { rule.standing() } else { rule })
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::Gate;
-use crate::Service;
+use crate::{Service, draws};
 
 /// What is done to a request. "Effect" is what the service itself does with it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +60,7 @@ pub struct Rule {
     user: Option<String>,
     nth: u32,
     standing: bool,
+    probability: f64,
     action: Action,
 }
 
@@ -74,6 +75,7 @@ impl Rule {
             user: None,
             nth: 1,
             standing: false,
+            probability: 1.0,
             action,
         }
     }
@@ -120,6 +122,15 @@ impl Rule {
         self
     }
 
+    /// Strikes a request whose turn it is with this probability, between 0 and 1. Which ones those
+    /// are follows from the simulator's seed, the rule's id and how many requests it has fitted:
+    /// what happens at other rules makes no difference.
+    #[must_use]
+    pub fn probability(mut self, probability: f64) -> Self {
+        self.probability = probability;
+        self
+    }
+
     pub(super) fn action(&self) -> Action {
         self.action
     }
@@ -149,6 +160,8 @@ pub(super) struct Asked<'a> {
 /// A rule in force.
 #[derive(Debug)]
 pub(super) struct Entry {
+    /// Its place in the order in which rules came, from 1.
+    pub(super) id: u64,
     pub(super) rule: Rule,
     pub(super) gate: Arc<Gate>,
     pub(super) seen: u32,
@@ -156,11 +169,19 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(rule: Rule, gate: Arc<Gate>) -> Self {
-        Self { rule, gate, seen: 0, struck: false }
+    pub(super) fn new(id: u64, rule: Rule, gate: Arc<Gate>) -> Self {
+        Self { id, rule, gate, seen: 0, struck: false }
     }
 
-    pub(super) fn is_due(&self) -> bool {
-        self.seen >= self.rule.nth && (self.rule.standing || !self.struck)
+    /// Whether the request that was counted last is to be struck.
+    pub(super) fn is_due(&self, seed: u64) -> bool {
+        self.seen >= self.rule.nth
+            && (self.rule.standing || !self.struck)
+            && self.draw(seed, "strike") < self.rule.probability
+    }
+
+    /// A number from 0 up to 1 for the request that was counted last: the same in every run.
+    pub(super) fn draw(&self, seed: u64, what: &str) -> f64 {
+        draws::fraction(seed, what, &format!("{} {}", self.id, self.seen))
     }
 }

@@ -16,9 +16,9 @@ use http_body_util::BodyExt as _;
 use tokio::sync::oneshot;
 use tower::ServiceExt as _;
 
-use super::answer;
 use super::gate::Gate;
 use super::rule::{Action, Asked, Early};
+use super::{Strike, answer};
 use crate::authtoken::header;
 use crate::events::Event;
 use crate::identity::Scope;
@@ -80,7 +80,7 @@ impl FaultyService {
                 let response = visit.effect(parts, body).await;
                 visit.tell(Ok(response));
             }
-            Some((action, gate)) => visit.fail(action, &gate, parts, body).await,
+            Some(strike) => visit.fail(&strike, parts, body).await,
         }
     }
 
@@ -148,8 +148,9 @@ struct Visit {
 }
 
 impl Visit {
-    async fn fail(self, action: Action, gate: &Gate, parts: Parts, body: Bytes) {
-        match action {
+    async fn fail(self, strike: &Strike, parts: Parts, body: Bytes) {
+        let gate = &strike.gate;
+        match strike.action {
             Action::Answer { status, retry_after } => {
                 gate.strike();
                 let refusal = self.refusal(status, retry_after);
@@ -157,7 +158,8 @@ impl Visit {
             }
             Action::Delay { from, to } => {
                 gate.strike();
-                tokio::time::sleep(self.host.simulator.faults().draw(from, to)).await;
+                let span = to.saturating_sub(from);
+                tokio::time::sleep(from + span.mul_f64(strike.within)).await;
                 let response = self.effect(parts, body).await;
                 self.tell(Ok(response));
             }

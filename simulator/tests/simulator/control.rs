@@ -106,6 +106,26 @@ async fn time_log_and_checkpoints_are_the_simulators() {
 }
 
 #[tokio::test]
+async fn the_seed_decides_which_requests_a_rule_with_a_probability_strikes() {
+    let (_simulator, running) = start(true).await;
+    let (identity, barbican) = (&running.urls().identity, &running.urls().key_manager);
+    let rule = json!({"service": "barbican", "standing": true, "probability": 0.25,
+        "action": {"answer": {"status": 503}}});
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        ask(identity, "POST /_simulator/faults", &rule.to_string()).await.unwrap();
+        let mut statuses = Vec::new();
+        for _ in 0..64 {
+            statuses.push(ask(barbican, "GET /", "").await.unwrap().0);
+        }
+        runs.push(statuses);
+        assert_eq!(ask(identity, "POST /_simulator/reset", "").await.unwrap().0, 204);
+    }
+    assert_eq!(runs[0], runs[1]);
+    running.stop().await;
+}
+
+#[tokio::test]
 async fn bad_requests_are_refused_with_the_reason_and_change_nothing() {
     let (_simulator, running) = start(true).await;
     let identity = &running.urls().identity;
@@ -130,6 +150,12 @@ async fn bad_requests_are_refused_with_the_reason_and_change_nothing() {
             r#"{"service": "barbican", "action": "cut", "nth": 0}"#,
             400,
             "from 1",
+        ),
+        (
+            "POST /_simulator/faults",
+            r#"{"service": "barbican", "action": "cut", "probability": 1.5}"#,
+            400,
+            "between 0 and 1",
         ),
         ("DELETE /_simulator/faults/7", "", 404, "no rule 7"),
         ("DELETE /_simulator/faults/x", "", 400, "x is no number"),

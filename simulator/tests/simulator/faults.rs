@@ -7,7 +7,9 @@ use simulator::Service::{Barbican, Keystone};
 use simulator::events::Event;
 use simulator::faults::{Action, Broken, Early, Rule};
 
-use crate::cloud::{Cloud, Reply, key, login};
+use simulator::{Config, Simulator};
+
+use crate::cloud::{Cloud, PASSWORD, Reply, key, login};
 
 const FIRST: Action = Action::Answer { status: 500, retry_after: None };
 
@@ -356,4 +358,36 @@ async fn the_log_tells_who_asked_for_what_and_what_came_of_it() {
     assert_eq!(cloud.simulator.count(|one| one.service == Barbican && one.effect), 1);
     let text = json!(events).to_string();
     assert!(!text.contains("S0tL") && !text.contains("gAAAA"));
+}
+
+#[tokio::test]
+async fn a_probability_strikes_as_often_as_it_says_and_follows_from_the_seed() {
+    let strikes = async |seed, probability, other: bool| {
+        let config = Config { seed, ..Config::new(PASSWORD) };
+        let cloud = Cloud::from(Simulator::new(config).unwrap());
+        let rule = Rule::on(Barbican, FIRST).standing().probability(probability);
+        cloud.simulator.faults().add(rule.method("GET"));
+        if other {
+            let last = Rule::on(Barbican, FIRST).standing().probability(0.5);
+            cloud.simulator.faults().add(last.method("POST"));
+        }
+        let mut struck = Vec::new();
+        for _ in 0..400 {
+            if other {
+                cloud.barbican("POST", "/").empty().await;
+            }
+            struck.push(cloud.barbican("GET", "/").empty().await.status == 500);
+        }
+        struck
+    };
+    let often = async |probability| {
+        strikes(1, probability, false).await.into_iter().filter(|struck| *struck).count()
+    };
+    assert_eq!(often(0.0).await, 0);
+    assert_eq!(often(1.0).await, 400);
+    let quarter = often(0.25).await;
+    assert!((70..130).contains(&quarter), "{quarter} of 400");
+    let run = strikes(7, 0.3, false).await;
+    assert_eq!(run, strikes(7, 0.3, true).await, "another rule changes nothing");
+    assert_ne!(run, strikes(8, 0.3, false).await);
 }
