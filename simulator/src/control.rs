@@ -4,27 +4,38 @@
 //! |---|---|
 //! | `GET /_simulator` | the time, and how much there is of everything |
 //! | `POST /_simulator/faults` | adds a rule ([`faults`](crate::faults)); 201 with its `id` |
+//! | `POST /_simulator/faults` `{"line": "…"}` | the same, as on the command line |
 //! | `GET /_simulator/faults` | the rules in force, and how often each was met |
 //! | `POST /_simulator/faults/{id}/release` | lets one request go that the rule holds |
 //! | `DELETE /_simulator/faults/{id}` | takes a rule away; held requests go on |
 //! | `DELETE /_simulator/faults` | takes all of them away |
-//! | `GET /_simulator/events?after=N` | what was asked for since, by whom, and what it came to |
+//! | `GET /_simulator/events?after=N` | what was asked for since, by whom, and what came of it |
+//! | `GET /_simulator/events?follow=true` | the same as it happens, in lines of JSON |
+//! | the same, accepting `text/event-stream` | in server-sent events |
 //! | `GET /_simulator/secrets` | who owns which secret; never the bytes |
 //! | `POST /_simulator/clock` `{"advance_seconds": N}` | moves the time on |
 //! | `POST /_simulator/checkpoints` | remembers everything as it is; 201 with its `id` |
 //! | `POST /_simulator/checkpoints/{id}/restore` | goes back there |
-//! | `POST /_simulator/reset` | as at the start: state, rules and log; not the time |
+//! | `POST /_simulator/reset` | as at the start: state, rules, scenario, log; not the time |
+//! | `POST /_simulator/volumes` `{"project": ID}` | makes a volume as one of its users |
+//! | `POST /_simulator/offers` `{"volume": ID}` | offers it as one of its owner's users |
+//! | `POST /_simulator/offers/{id}/accept` `{"auth_key": KEY, "project": ID}` | accepts |
+//! | `GET /_simulator/console` | all of that for eyes; a browser gets it at `/`, too |
 //!
-//! There is no authentication: whoever reaches it may do all of that. It is served only where
+//! There is no authentication: whoever reaches it may do all of that, except through a page of
+//! somebody else in a browser (`guard`). It is served only where
 //! [`Config::control`](crate::Config) asks for it, and is no part of the simulated services: no
 //! rule strikes it, and the log does not tell of it.
 
-mod rules;
+mod guard;
+mod stage;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use axum::{Json, Router};
@@ -32,10 +43,10 @@ use http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
+use tokio_util::sync::CancellationToken;
 
-use crate::faults::Fault;
-use crate::{Checkpoint, Simulator};
-use rules::RuleDocument;
+use crate::faults::{Fault, LONGEST_STEP, Rule, RuleError};
+use crate::{Checkpoint, Simulator, console};
 
 /// Where it stands.
 pub(crate) const PREFIX: &str = "/_simulator";
@@ -44,20 +55,18 @@ pub(crate) const PREFIX: &str = "/_simulator";
 const CHECKPOINTS: usize = 64;
 /// Rules at once.
 const RULES: usize = 1024;
-/// Longest step of the clock: about 30 years.
-const LONGEST_STEP: i64 = 1_000_000_000;
 
-struct Control {
+pub(crate) struct Control {
     simulator: Simulator,
     start: Checkpoint,
     kept: Mutex<Kept>,
+    /// Ends what would go on for ever.
+    shutdown: CancellationToken,
 }
 
 #[derive(Default)]
 struct Kept {
     last_id: u64,
-    /// What was asked for, and the rule's handle.
-    rules: BTreeMap<u64, (Value, Fault)>,
     checkpoints: BTreeMap<u64, Checkpoint>,
 }
 
@@ -69,6 +78,15 @@ impl Kept {
 }
 
 impl Control {
+    pub(crate) fn simulator(&self) -> &Simulator {
+        &self.simulator
+    }
+
+    fn rule(&self, id: &str) -> Result<Fault, Refusal> {
+        let id = number(id, "rule")?;
+        self.simulator.faults().get(id).ok_or_else(|| unknown("rule", id))
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -85,8 +103,10 @@ impl IntoResponse for Refusal {
     }
 }
 
-pub(crate) fn routes(simulator: &Simulator) -> Router {
+pub(crate) fn routes(simulator: &Simulator, shutdown: CancellationToken) -> Router {
+    let any_host = simulator.config().control == crate::Control::Anywhere;
     let control = Control {
+        shutdown,
         simulator: simulator.clone(),
         start: simulator.checkpoint(),
         kept: Mutex::default(),
@@ -96,91 +116,77 @@ pub(crate) fn routes(simulator: &Simulator) -> Router {
         .route("/faults", get(list).post(add).delete(clear))
         .route("/faults/{id}", delete(remove))
         .route("/faults/{id}/release", post(release))
-        .route("/events", get(events))
+        .route("/events", get(stream::events))
+        .route("/console/events", get(stream::rows))
         .route("/secrets", get(secrets))
         .route("/clock", post(advance))
         .route("/checkpoints", post(remember))
         .route("/checkpoints/{id}/restore", post(restore))
         .route("/reset", post(reset))
+        .route("/volumes", post(stage::make))
+        .route("/offers", post(stage::offer))
+        .route("/offers/{id}/accept", post(stage::accept))
+        .merge(console::routes())
         .fallback(async || Refusal(StatusCode::NOT_FOUND, "there is no such thing".to_owned()))
         .with_state(Arc::new(control));
-    Router::new().nest(PREFIX, below)
+    Router::new().nest(PREFIX, below).layer(from_fn_with_state(any_host, guard::check))
 }
 
 async fn summary(State(control): Shared) -> Json<Value> {
     let simulator = &control.simulator;
     let now = simulator.clock().now().format(&Rfc3339).unwrap_or_default();
-    let kept = control.kept();
+    let faults = simulator.faults().list();
     Json(json!({
         "now": now,
         "secrets": simulator.secrets().len(),
-        "events": simulator.events().len(),
-        "faults": kept.rules.len(),
-        "checkpoints": kept.checkpoints.len(),
+        "events": simulator.log().last(),
+        "faults": faults.len(),
+        "held": faults.iter().map(|rule| rule.held).sum::<usize>(),
+        "checkpoints": control.kept().checkpoints.len(),
     }))
 }
 
+/// A rule as a line, for those who write it by hand.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    line: String,
+}
+
 async fn add(State(control): Shared, body: String) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let document: Value = read(&body)?;
-    let rule: RuleDocument = read(&body)?;
-    let rule = rule.rule().map_err(|why| Refusal(StatusCode::BAD_REQUEST, why))?;
-    let mut kept = control.kept();
-    if kept.rules.len() >= RULES {
+    let rule: Rule = match read::<Line>(&body) {
+        Ok(Line { line }) => {
+            let wrong = |error: RuleError| Refusal(StatusCode::BAD_REQUEST, error.to_string());
+            line.parse().map_err(wrong)?
+        }
+        Err(_) => read(&body)?,
+    };
+    let faults = control.simulator.faults();
+    if faults.list().len() >= RULES {
         let why = format!("there are {RULES} rules already: take some away");
         return Err(Refusal(StatusCode::CONFLICT, why));
     }
-    let id = kept.next_id();
-    kept.rules.insert(id, (document, control.simulator.faults().add(rule)));
-    Ok((StatusCode::CREATED, Json(json!({"id": id}))))
+    Ok((StatusCode::CREATED, Json(json!({"id": faults.add(rule).id()}))))
 }
 
 async fn list(State(control): Shared) -> Json<Value> {
-    let faults = control.simulator.faults();
-    let kept = control.kept();
-    let rules = kept.rules.iter().map(|(id, (rule, fault))| {
-        let (seen, struck) = faults.met(fault).unwrap_or_default();
-        json!({"id": id, "rule": rule, "seen": seen, "struck": struck})
-    });
-    Json(json!({"faults": rules.collect::<Vec<_>>()}))
+    Json(json!({"faults": control.simulator.faults().list()}))
 }
 
 async fn clear(State(control): Shared) -> StatusCode {
-    control.kept().rules.clear();
     control.simulator.faults().clear();
     StatusCode::NO_CONTENT
 }
 
 async fn remove(State(control): Shared, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    let id = number(&id, "rule")?;
-    let removed = control.kept().rules.remove(&id);
-    let (_, fault) = removed.ok_or_else(|| unknown("rule", id))?;
+    let fault = control.rule(&id)?;
     control.simulator.faults().remove(&fault);
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn release(State(control): Shared, Path(id): Path<String>) -> Result<StatusCode, Refusal> {
-    let id = number(&id, "rule")?;
-    let kept = control.kept();
-    let (_, fault) = kept.rules.get(&id).ok_or_else(|| unknown("rule", id))?;
-    fault.release();
+    control.rule(&id)?.release();
     Ok(StatusCode::NO_CONTENT)
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct After {
-    after: Option<String>,
-}
-
-async fn events(
-    State(control): Shared,
-    query: Result<Query<After>, axum::extract::rejection::QueryRejection>,
-) -> Result<Json<Value>, Refusal> {
-    let Query(After { after }) =
-        query.map_err(|error| Refusal(StatusCode::BAD_REQUEST, error.body_text()))?;
-    let after = after.map_or(Ok(0), |text| number(&text, "event"))?;
-    let events = control.simulator.events().into_iter().filter(|event| event.seq > after);
-    Ok(Json(json!({"events": events.collect::<Vec<_>>()})))
 }
 
 async fn secrets(State(control): Shared) -> Json<Value> {
@@ -225,10 +231,9 @@ async fn restore(State(control): Shared, Path(id): Path<String>) -> Result<Statu
 
 async fn reset(State(control): Shared) -> StatusCode {
     let mut kept = control.kept();
-    kept.rules.clear();
     kept.checkpoints.clear();
-    control.simulator.faults().restart();
     control.simulator.restore(&control.start);
+    control.simulator.faults().restart();
     StatusCode::NO_CONTENT
 }
 

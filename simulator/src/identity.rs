@@ -295,6 +295,13 @@ impl Identity {
         self.tokens.get(&fingerprint(text))
     }
 
+    /// Has the time of one token be over.
+    pub(crate) fn expire(&mut self, text: &str, now: OffsetDateTime) {
+        if let Some(token) = self.tokens.get_mut(&fingerprint(text)) {
+            token.expires_at = token.expires_at.min(now);
+        }
+    }
+
     /// Ends one token; with `chain` also those that were made with it.
     pub(crate) fn revoke(&mut self, text: &str, chain: bool) {
         let Some(token) = self.tokens.get_mut(&fingerprint(text)) else { return };

@@ -188,6 +188,9 @@ pub struct SecretView {
     pub bit_length: Option<i64>,
     /// Such as `cbc`.
     pub mode: Option<String>,
+    /// When it was stored.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created: OffsetDateTime,
     /// From when on Barbican treats the secret as absent.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expiration: Option<OffsetDateTime>,
@@ -210,6 +213,7 @@ impl From<&Secret> for SecretView {
             algorithm: attributes.algorithm,
             bit_length: attributes.bit_length,
             mode: attributes.mode,
+            created: secret.created,
             expiration: attributes.expiration,
             consumers: secret.usages().count(),
         }

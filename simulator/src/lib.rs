@@ -2,7 +2,7 @@
 //!
 //! One [`Simulator`] is one cloud: its users, tokens, secrets and orders, the rules by which its
 //! services fail ([`faults`]) and the log of what they were asked ([`events`]); all of that over
-//! HTTP, too, where [`Config::control`] asks for it. The services are
+//! HTTP, too, and on a page, where [`Config::control`] asks for it. The services are
 //! tower services for use within a process, or are put on a socket by [`server`]. Status codes and
 //! wording are those of Keystone 30 and Barbican 23 under either of Barbican's default policies.
 //!
@@ -13,6 +13,7 @@ mod authtoken;
 mod barbican;
 mod block_storage;
 mod clock;
+mod console;
 mod control;
 mod draws;
 mod identity;
@@ -33,11 +34,14 @@ pub mod server;
 pub use barbican::{BarbicanPolicy, UnknownPolicy};
 pub use clock::Clock;
 pub use key_manager::SecretView;
-pub use simulator::{Checkpoint, Config, Simulator, Urls};
+pub use simulator::{Checkpoint, Config, Control, Simulator, Urls};
 pub use state::StateFileError;
 
 /// A simulated service.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Service {
     /// Identity.
     Keystone,

@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
 use crate::faults::Broken;
-use crate::{Simulator, Urls, control};
+use crate::{Control, Simulator, Urls, console, control};
 
 /// How long [`Running::stop`] lets requests in progress go on.
 const GRACE: Duration = Duration::from_secs(5);
@@ -119,12 +119,17 @@ impl Running {
     /// Serves both on these sockets and tells the simulator where they are.
     ///
     /// # Errors
-    /// When the address of a socket cannot be read.
+    /// When the address of a socket cannot be read, or is not one for [`Control::OnLoopback`].
     pub fn start(
         simulator: &Simulator,
         keystone: TcpListener,
         barbican: TcpListener,
     ) -> io::Result<Self> {
+        let control = simulator.config().control;
+        if control == Control::OnLoopback && !keystone.local_addr()?.ip().is_loopback() {
+            let why = "the control of a simulator is open to whoever reaches it: on loopback only";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, why));
+        }
         let urls = Urls {
             identity: format!("http://{}", keystone.local_addr()?),
             key_manager: format!("http://{}", barbican.local_addr()?),
@@ -135,11 +140,11 @@ impl Running {
         let start =
             |listener, service| tokio::spawn(serve(listener, service, shutdown.clone(), GRACE));
         let barbican = start(barbican, simulator.barbican_service());
-        let keystone = if simulator.config().control {
-            let shutdown = shutdown.clone();
-            tokio::spawn(serve(keystone, controlled(simulator), shutdown, GRACE))
-        } else {
+        let keystone = if control == Control::Off {
             start(keystone, simulator.keystone_service())
+        } else {
+            let (service, shutdown) = (controlled(simulator, &shutdown), shutdown.clone());
+            tokio::spawn(serve(keystone, service, shutdown, GRACE))
         };
         let servers = vec![keystone, barbican];
         Ok(Self { urls, shutdown, servers })
@@ -163,13 +168,18 @@ impl Running {
 /// Keystone, and beside it what controls the simulator.
 fn controlled(
     simulator: &Simulator,
+    shutdown: &CancellationToken,
 ) -> impl tower::Service<Request<Body>, Response = Response<Body>, Error = Broken, Future: Send>
 + Clone
 + Send
 + 'static {
-    let (control, keystone) = (control::routes(simulator), simulator.keystone_service());
-    tower::service_fn(move |request: Request<Body>| {
+    let control = control::routes(simulator, shutdown.clone());
+    let keystone = simulator.keystone_service();
+    tower::service_fn(move |mut request: Request<Body>| {
         let (control, keystone) = (control.clone(), keystone.clone());
+        if console::is_asked_for(&request) {
+            *request.uri_mut() = http::Uri::from_static(console::PAGE);
+        }
         async move {
             let below = request.uri().path().strip_prefix(control::PREFIX);
             if below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) {

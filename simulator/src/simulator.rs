@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use cinder_db::Store;
@@ -13,7 +13,7 @@ use cinder_db::Store;
 use crate::barbican::BarbicanPolicy;
 use crate::clock::Clock;
 use crate::events::{Event, Events};
-use crate::faults::{Faults, FaultyService};
+use crate::faults::{Faults, FaultyService, Rule, Scenario};
 use crate::identity::Kind;
 use crate::key_manager::SecretView;
 use crate::state::{self, State, StateFileError};
@@ -60,9 +60,25 @@ pub struct Config {
     pub barbican_policy: BarbicanPolicy,
     /// The time.
     pub clock: Clock,
-    /// Whether `/_simulator` on Keystone's socket sets faults, moves the clock and tells what was
-    /// asked for: to whoever reaches it.
-    pub control: bool,
+    /// Whether Keystone's socket has [`Control`].
+    pub control: Control,
+    /// Rules that are there from the start.
+    pub faults: Vec<Rule>,
+    /// A script of faults and time; see [`Config::playing`].
+    pub scenario: Scenario,
+}
+
+/// Whether `/_simulator` on Keystone's socket sets faults, moves the clock and tells what was asked
+/// for, and `/` shows a browser the same: to whoever reaches it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Control {
+    /// It is not there.
+    #[default]
+    Off,
+    /// On loopback alone; another socket is refused.
+    OnLoopback,
+    /// On any socket.
+    Anywhere,
 }
 
 impl Config {
@@ -77,7 +93,20 @@ impl Config {
             state_file: None,
             barbican_policy: BarbicanPolicy::default(),
             clock: Clock::running(),
-            control: false,
+            control: Control::Off,
+            faults: Vec::new(),
+            scenario: Scenario::default(),
+        }
+    }
+
+    /// The same cloud with a script, under its seed and at its time where it has them.
+    #[must_use]
+    pub fn playing(self, scenario: Scenario) -> Self {
+        Self {
+            seed: scenario.seed.unwrap_or(self.seed),
+            clock: scenario.time.map_or(self.clock, Clock::frozen),
+            scenario,
+            ..self
         }
     }
 }
@@ -110,6 +139,8 @@ struct Cloud {
     state: Mutex<State>,
     faults: Faults,
     events: Events,
+    /// The tables of its block storage, once it has one.
+    store: OnceLock<Store>,
 }
 
 impl Simulator {
@@ -124,8 +155,14 @@ impl Simulator {
         Ok(Self(Arc::new(Cloud {
             urls: RwLock::new(config.urls.clone()),
             state: Mutex::new(state),
-            faults: Faults::new(config.seed),
+            faults: Faults::new(
+                config.seed,
+                config.clock.clone(),
+                config.faults.clone(),
+                config.scenario.clone(),
+            ),
             events: Events::default(),
+            store: OnceLock::new(),
             config,
         })))
     }
@@ -140,8 +177,10 @@ impl Simulator {
         FaultyService::new(self, Service::Barbican, barbican::routes(self))
     }
 
-    /// The block storage on the tables of `store`, with the faults that are asked for.
+    /// The block storage on the tables of `store`, with the faults that are asked for. The first
+    /// one's tables are those that [`Control`] shows.
     pub fn block_storage_service(&self, store: &Store) -> FaultyService {
+        self.0.store.get_or_init(|| store.clone());
         FaultyService::new(self, Service::BlockStorage, block_storage::routes(self, store))
     }
 
@@ -183,14 +222,14 @@ impl Simulator {
         *self.0.urls.write().unwrap_or_else(PoisonError::into_inner) = urls;
     }
 
-    /// Every request so far, in order of arrival.
+    /// The requests so far, in order of arrival: the last [`CAPACITY`](crate::events::CAPACITY).
     pub fn events(&self) -> Vec<Event> {
         self.0.events.all()
     }
 
-    /// How many requests so far `fit`.
+    /// How many of these requests `fit`.
     pub fn count(&self, fit: impl Fn(&Event) -> bool) -> usize {
-        self.events().iter().filter(|event| fit(event)).count()
+        self.0.events.count(fit)
     }
 
     /// Every secret that Barbican holds, expired ones included, in the order of creation.
@@ -226,8 +265,24 @@ impl Simulator {
         self.change(|state| Ok(state.identity.set_roles(user, project, roles)))
     }
 
+    /// Has the time of a token be over.
+    pub(crate) fn expire_token(&self, text: &str) {
+        let now = self.clock().now();
+        let kept = self.change::<_, StateFileError>(|state| {
+            state.identity.expire(text, now);
+            Ok(())
+        });
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the end of a token is not kept");
+        }
+    }
+
     fn id_of(&self, kind: Kind, name: &str) -> Option<String> {
         self.read(|state| state.identity.named(kind, name).map(|named| named.id.clone()))
+    }
+
+    pub(crate) fn store(&self) -> Option<Store> {
+        self.0.store.get().cloned()
     }
 
     pub(crate) fn log(&self) -> &Events {
@@ -264,7 +319,7 @@ impl fmt::Debug for Simulator {
             .debug_struct("Simulator")
             .field("config", &self.0.config)
             .field("secrets", &self.read(|state| state.key_manager.secrets.len()))
-            .field("events", &self.events().len())
+            .field("events", &self.0.events.last())
             .finish_non_exhaustive()
     }
 }

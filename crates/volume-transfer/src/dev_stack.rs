@@ -5,14 +5,15 @@ use crate::listening::serve_until;
 use crate::ready::Ready;
 use crate::service::{self, Service};
 use crate::settings::Settings;
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use axum::error_handling::HandleError;
 use axum::http::StatusCode;
 use cinder_conf::options::{barbican, database, keystone_authtoken, volume_transfer};
 use cinder_conf::{Assignment, Declared, Origin};
 use clap::Args;
-use simulator::{BarbicanPolicy, Config, Simulator, Urls};
-use std::net::SocketAddr;
+use simulator::faults::{Rule, Scenario};
+use simulator::{BarbicanPolicy, Config, Control, Simulator, Urls};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -36,16 +37,28 @@ pub struct StackOptions {
     /// Listen on free ports
     #[arg(long)]
     pub ephemeral: bool,
+    /// Listen on this address, which the catalogue then names
+    #[arg(long, value_name = "ADDR", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub host: IpAddr,
     /// Let /_simulator on the identity's port set faults, move the clock and tell what was asked
-    /// for
+    /// for, and show a browser the same at /
     #[arg(long)]
     pub control: bool,
+    /// Let other machines reach that, too: it asks nobody who they are
+    #[arg(long, requires = "control")]
+    pub control_anywhere: bool,
+    /// Have requests fail, as in 'barbican POST /v1/secrets nth=3 status=503'; again for more
+    #[arg(long = "fault", value_name = "RULE")]
+    pub faults: Vec<Rule>,
+    /// Play a script of faults and time, in TOML
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
     /// The password of every user
     #[arg(long, default_value = "secret", hide_env_values = true)]
     pub password: String,
-    /// What ids and keys follow from: the same seed, the same run
-    #[arg(long, default_value_t = 0, value_name = "N")]
-    pub seed: u64,
+    /// What ids and keys follow from: the same seed, the same run [default: the scenario's, or 0]
+    #[arg(long, value_name = "N")]
+    pub seed: Option<u64>,
     /// Which of its default policies Barbican enforces: new or legacy
     #[arg(long, default_value = "new", value_name = "POLICY")]
     pub barbican_policy: BarbicanPolicy,
@@ -64,8 +77,26 @@ impl StackOptions {
     }
 }
 
-async fn bind(port: u16) -> anyhow::Result<TcpListener> {
-    let address = SocketAddr::from(([127, 0, 0, 1], port));
+impl StackOptions {
+    fn control(&self) -> Control {
+        match (self.control, self.control_anywhere) {
+            (false, _) => Control::Off,
+            (true, false) => Control::OnLoopback,
+            (true, true) => Control::Anywhere,
+        }
+    }
+
+    fn scenario(&self) -> anyhow::Result<Scenario> {
+        let Some(path) = &self.scenario else { return Ok(Scenario::default()) };
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("{} cannot be read", path.display()))?;
+        text.parse().with_context(|| path.display().to_string())
+    }
+}
+
+async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
+    ensure!(!host.is_unspecified(), "--host {host}: say an address that clients can reach");
+    let address = SocketAddr::from((host, port));
     TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address}; try --port-base N or --ephemeral"))
@@ -88,15 +119,19 @@ fn simulate(
         std::fs::create_dir_all(folder)
             .with_context(|| format!("{} cannot be made", folder.display()))?;
     }
+    let scenario = options.scenario()?;
+    let config = Config::new(options.password.as_str()).playing(scenario);
     let simulator = Simulator::new(Config {
-        seed: options.seed,
-        control: options.control,
+        seed: options.seed.unwrap_or(config.seed),
+        control: options.control(),
+        faults: options.faults.clone(),
         barbican_policy: options.barbican_policy,
         urls: Urls { block_storage: format!("http://{block_storage}"), ..Urls::default() },
         state_file: options.state_dir.as_ref().map(|folder| folder.join("simulator.json")),
-        ..Config::new(options.password.as_str())
+        ..config
     })?;
-    let servers = simulator::server::Running::start(&simulator, identity, key_manager)?;
+    let servers = simulator::server::Running::start(&simulator, identity, key_manager)
+        .context("--control: --control-anywhere lets other machines reach it")?;
     let urls = simulator.urls();
     let urls = Ready {
         identity: urls.identity,
@@ -149,8 +184,8 @@ pub async fn run(
     ready: impl FnOnce(&Ready),
 ) -> anyhow::Result<()> {
     let [identity, key_manager, block_storage] = options.ports()?;
-    let listener = bind(block_storage).await?;
-    let both = [bind(identity).await?, bind(key_manager).await?];
+    let listener = bind(options.host, block_storage).await?;
+    let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
     let simulated = simulate(options, both, listener.local_addr()?)?;
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder: &Path = options.state_dir.as_deref().unwrap_or(scratch.path());
@@ -181,9 +216,9 @@ pub async fn run_simulator(
     ready: impl FnOnce(&Ready),
 ) -> anyhow::Result<()> {
     let [identity, key_manager, block_storage] = options.ports()?;
-    let both = [bind(identity).await?, bind(key_manager).await?];
+    let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
     // The catalogue names the port; whoever runs a block storage there may have it.
-    let block_storage = SocketAddr::from(([127, 0, 0, 1], block_storage));
+    let block_storage = SocketAddr::from((options.host, block_storage));
     let simulated = simulate(options, both, block_storage)?;
     announce(options, &simulated)?;
     ready(&simulated.urls);

@@ -75,8 +75,8 @@ Flags go before the environment, and the environment before cinder.conf; `volume
 shows every option and what counts. Options that Cinder does not have stand in [volume_transfer].
 VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, unless a file does.
 With --dev, cinder.conf is read only where it is named.
---state-dir, --clouds, --port-base, --ephemeral, --password, --seed and --barbican-policy are for
---dev.")]
+--state-dir, --clouds, --port-base, --ephemeral, --password, --seed, --host, --control, --fault,
+--scenario and --barbican-policy are for --dev.")]
     Serve {
         /// Run Keystone, Barbican and a small block storage, too, for development
         #[arg(long)]
@@ -91,7 +91,24 @@ With --dev, cinder.conf is read only where it is named.
   volume-transfer simulate --clouds clouds.yaml
       then: openstack --os-cloud donor secret store --payload hello
   volume-transfer simulate --ephemeral --ready-file ready.json
-  volume-transfer simulate --barbican-policy legacy")]
+  volume-transfer simulate --barbican-policy legacy
+  volume-transfer simulate --control
+      then: open http://127.0.0.1:5000/ in a browser
+  volume-transfer simulate --fault 'barbican POST /v1/secrets nth=3 status=503'
+  volume-transfer simulate --seed 7 --fault 'barbican standing probability=0.05 drop_after'
+  volume-transfer simulate --scenario expiring.toml
+
+A rule is a service (keystone, barbican, block_storage), then in any order
+  a method, a path such as /v1/secrets/{id}/payload, project=NAME, user=NAME
+      which requests it fits: all, if nothing is said
+  nth=N, standing, probability=P
+      when it strikes: once, at the first; or the n-th; or again and again from there; or so often
+  status=N with retry_after=S, delay_ms=N or N..M, hold_before, hold_after, drop_before, drop_after,
+  garbage, cut, late=unavailable, late=drop, expire_token
+      what happens; a held request goes on when --control or a scenario lets it
+
+A scenario in TOML has `seed`, `time`, and `[[steps]]` with `when` (a request, said as above),
+`clear_faults`, `advance_seconds` and `faults` (rules).")]
     Simulate {
         #[command(flatten)]
         stack: StackOptions,

@@ -55,6 +55,10 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["serve", "--config-file", wrong], "did you mean lease_ms?"),
         (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
         (&["simulate", "--port-base", "65534"], "no room for 3 ports"),
+        (&["simulate", "--fault", "barbican explode"], "explode: what is that?"),
+        (&["simulate", "--scenario", "/nonexistent"], "/nonexistent cannot be read"),
+        (&["simulate", "--host", "0.0.0.0"], "an address that clients can reach"),
+        (&["simulate", "--control-anywhere"], "--control"),
         (&["simulate", "--barbican-policy", "odd"], "say one of: new, legacy"),
         (&["recover"], "--database"),
         (&["serve", "--database", &empty], "not Cinder's database"),
@@ -155,16 +159,36 @@ fn the_simulator_is_controlled_over_http_where_that_is_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     for (arguments, status) in [(&["simulate", "--control"][..], 200), (&["simulate"], 404)] {
         let (stack, urls) = Stack::start(folder.path(), arguments);
-        let address = urls.identity.trim_start_matches("http://").to_owned();
-        let mut stream = std::net::TcpStream::connect(&address).expect("Keystone listens");
-        let ask =
-            format!("GET /_simulator HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
-        stream.write_all(ask.as_bytes()).expect("sent");
-        let mut reply = String::new();
-        stream.read_to_string(&mut reply).expect("a reply");
-        assert!(reply.starts_with(&format!("HTTP/1.1 {status} ")), "{arguments:?}: {reply}");
+        assert_eq!(status_of(&urls.identity, "/_simulator"), status, "{arguments:?}");
         stack.stop();
     }
+}
+
+#[test]
+fn faults_and_a_scenario_stand_on_the_command_line() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let script = folder.path().join("script.toml");
+    let text = "[[steps]]\nwhen = 'keystone GET / nth=2'\nfaults = ['keystone status=502']\n";
+    std::fs::write(&script, text).expect("written");
+    let script = script.to_str().expect("a path");
+    let arguments =
+        ["simulate", "--fault", "keystone GET /v3 nth=2 status=503", "--scenario", script];
+    let (stack, urls) = Stack::start(folder.path(), &arguments);
+    for (path, status) in [("/v3", 200), ("/v3", 503), ("/v3", 200), ("/", 300), ("/", 502)] {
+        assert_eq!(status_of(&urls.identity, path), status, "{path}");
+    }
+    stack.stop();
+}
+
+/// What Keystone answers a GET with.
+fn status_of(url: &str, path: &str) -> u16 {
+    let address = url.trim_start_matches("http://");
+    let mut stream = std::net::TcpStream::connect(address).expect("Keystone listens");
+    let ask = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    stream.write_all(ask.as_bytes()).expect("sent");
+    let mut reply = String::new();
+    stream.read_to_string(&mut reply).expect("a reply");
+    reply.split(' ').nth(1).expect("a status").parse().expect("a number")
 }
 
 #[test]

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
+use super::RuleView;
+use super::document::RuleDocument;
 use super::gate::Gate;
 use crate::{Service, draws};
 
@@ -39,6 +43,27 @@ pub enum Action {
     Cut,
     /// Gives the caller up at once and lets the effect land when it is released.
     Late(Early),
+    /// Ends the token that the request shows before the service looks at it, as if its time were
+    /// over: this request and all later ones meet an expired token.
+    ExpireToken,
+}
+
+impl Action {
+    /// As it is called where rules are data.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Answer { .. } => "answer",
+            Self::Delay { .. } => "delay",
+            Self::HoldBefore => "hold_before",
+            Self::HoldAfter => "hold_after",
+            Self::DropBefore => "drop_before",
+            Self::DropAfter => "drop_after",
+            Self::Garbage => "garbage",
+            Self::Cut => "cut",
+            Self::Late(_) => "late",
+            Self::ExpireToken => "expire_token",
+        }
+    }
 }
 
 /// What a caller is told whose request takes effect later.
@@ -51,60 +76,58 @@ pub enum Early {
 }
 
 /// Which requests, and what of them.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RuleDocument", into = "RuleDocument")]
 pub struct Rule {
-    service: Service,
-    method: Option<String>,
-    template: Option<String>,
-    project: Option<String>,
-    user: Option<String>,
-    nth: u32,
-    standing: bool,
-    probability: f64,
-    action: Action,
+    pub(super) fits: Fits,
+    pub(super) nth: u32,
+    pub(super) standing: bool,
+    pub(super) probability: f64,
+    pub(super) action: Action,
+}
+
+/// Which requests; what is left open fits all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Fits {
+    pub(super) service: Service,
+    pub(super) method: Option<String>,
+    pub(super) template: Option<String>,
+    pub(super) project: Option<String>,
+    pub(super) user: Option<String>,
 }
 
 impl Rule {
     /// Strikes the first request to `service`, once; the other methods narrow that or widen it.
     pub fn on(service: Service, action: Action) -> Self {
-        Self {
-            service,
-            method: None,
-            template: None,
-            project: None,
-            user: None,
-            nth: 1,
-            standing: false,
-            probability: 1.0,
-            action,
-        }
+        let fits = Fits { service, method: None, template: None, project: None, user: None };
+        Self { fits, nth: 1, standing: false, probability: 1.0, action }
     }
 
     /// Fits this HTTP method only.
     #[must_use]
     pub fn method(mut self, method: &str) -> Self {
-        self.method = Some(method.to_owned());
+        self.fits.method = Some(method.to_owned());
         self
     }
 
     /// Fits the paths of this template only, such as `/v1/secrets/{id}/payload`.
     #[must_use]
     pub fn template(mut self, template: &str) -> Self {
-        self.template = Some(template.to_owned());
+        self.fits.template = Some(template.to_owned());
         self
     }
 
     /// Fits tokens of this project (its name) only, and at Keystone requests for such a token.
     #[must_use]
     pub fn project(mut self, name: &str) -> Self {
-        self.project = Some(name.to_owned());
+        self.fits.project = Some(name.to_owned());
         self
     }
 
     /// Fits tokens of this user (its name) only, and at Keystone requests for such a token.
     #[must_use]
     pub fn user(mut self, name: &str) -> Self {
-        self.user = Some(name.to_owned());
+        self.fits.user = Some(name.to_owned());
         self
     }
 
@@ -130,11 +153,9 @@ impl Rule {
         self.probability = probability;
         self
     }
+}
 
-    pub(super) fn action(&self) -> Action {
-        self.action
-    }
-
+impl Fits {
     pub(super) fn fits(&self, asked: &Asked<'_>) -> bool {
         let fits = |wanted: &Option<String>, found: Option<&str>| {
             wanted.as_deref().is_none_or(|wanted| Some(wanted) == found)
@@ -160,8 +181,6 @@ pub(super) struct Asked<'a> {
 /// A rule in force.
 #[derive(Debug)]
 pub(super) struct Entry {
-    /// Its place in the order in which rules came, from 1.
-    pub(super) id: u64,
     pub(super) rule: Rule,
     pub(super) gate: Arc<Gate>,
     pub(super) seen: u32,
@@ -169,8 +188,14 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    pub(super) fn new(id: u64, rule: Rule, gate: Arc<Gate>) -> Self {
-        Self { id, rule, gate, seen: 0, struck: false }
+    pub(super) fn new(rule: Rule, gate: Arc<Gate>) -> Self {
+        Self { rule, gate, seen: 0, struck: false }
+    }
+
+    pub(super) fn view(&self) -> RuleView {
+        let Self { rule, gate, seen, struck } = self;
+        let (id, held) = (gate.id, gate.waiting());
+        RuleView { id, rule: rule.clone(), seen: *seen, struck: *struck, held }
     }
 
     /// Whether the request that was counted last is to be struck.
@@ -182,6 +207,6 @@ impl Entry {
 
     /// A number from 0 up to 1 for the request that was counted last: the same in every run.
     pub(super) fn draw(&self, seed: u64, what: &str) -> f64 {
-        draws::fraction(seed, what, &format!("{} {}", self.id, self.seen))
+        draws::fraction(seed, what, &format!("{} {}", self.gate.id, self.seen))
     }
 }

@@ -54,24 +54,27 @@ impl FaultyService {
     async fn handle(self, parts: Parts, body: Bytes, reply: oneshot::Sender<Reply>) {
         let template = template_of(&self.templates, parts.uri.path());
         let (user, project) = self.asker(&parts, &body);
+        let template = template.unwrap_or(parts.uri.path()).to_owned();
+        let struck = self.simulator.faults().strike(&Asked {
+            service: self.service,
+            method: parts.method.as_str(),
+            template: &template,
+            project: project.as_deref(),
+            user: user.as_deref(),
+        });
         let event = Event {
             seq: 0,
+            at: self.simulator.clock().now(),
             service: self.service,
             method: parts.method.clone(),
-            template: template.unwrap_or(parts.uri.path()).to_owned(),
+            template,
             path: parts.uri.path().to_owned(),
             user,
             project,
+            fault: struck.as_ref().map(|strike| strike.action.name()),
             status: None,
             effect: false,
         };
-        let struck = self.simulator.faults().strike(&Asked {
-            service: self.service,
-            method: event.method.as_str(),
-            template: &event.template,
-            project: event.project.as_deref(),
-            user: event.user.as_deref(),
-        });
         let (method, template) = (event.method.clone(), event.template.clone());
         let seq = self.simulator.log().enter(event);
         let visit = Visit { host: self, seq, method, template, reply };
@@ -193,6 +196,14 @@ impl Visit {
                 let response = self.effect(parts, body).await;
                 gate.strike();
                 self.tell(cut(response).await);
+            }
+            Action::ExpireToken => {
+                if let Some(text) = header(&parts.headers, "x-auth-token") {
+                    self.host.simulator.expire_token(text);
+                }
+                gate.strike();
+                let response = self.effect(parts, body).await;
+                self.tell(Ok(response));
             }
             Action::Late(early) => {
                 gate.strike();
