@@ -1,10 +1,14 @@
-//! `cargo xtask page`: the page of `check --report` in a real browser, light and dark.
+//! `cargo xtask page`: the page of `check --report`, and the simulator's console ([`console`]), in a
+//! real browser, light and dark.
 //!
-//! The page itself must load without a word on the console, which is where a browser says that its
+//! The page of a check must load without a word on the console, which is where a browser says that its
 //! policy blocked something, and its pictures must show the scheme that was asked for. Copies
 //! without the policy and with `measure.js` are measured at two widths: nothing overflows, the
 //! lifelines go on from row to row, texts have contrast. A copy with a planted fault goes first: it
 //! must be noticed.
+
+mod console;
+mod devtools;
 
 use std::fs::{self, File};
 use std::io::BufReader;
@@ -18,6 +22,7 @@ use crate::process;
 use crate::workspace::Workspace;
 
 const MEASURE: &str = include_str!("page/measure.js");
+const DIAGRAMS: &str = include_str!("page/diagrams.js");
 /// A style that the policy forbids, and that is too wide for any window.
 const FAULT: &str = "<div style=\"width: 9999px\">planted</div>";
 /// How long one start of the browser may take.
@@ -43,7 +48,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<()> {
         fs::remove_dir_all(&directory).with_context(|| directory.display().to_string())?;
     }
     fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
-    let browser = Browser { program: find()?, directory };
+    let program = find()?;
+    console::run(workspace, &program, &directory)?;
+    let browser = Browser { program, directory };
     let mut example = workspace.cargo("run -p check-page --example pages --".split(' '));
     process::run(example.arg(&browser.directory))?;
     for name in ["failing", "passing"] {
@@ -109,7 +116,7 @@ impl Browser {
         let open = html.replace("Content-Security-Policy", "x-nothing");
         let page = self.write(
             "measured.html",
-            &open.replace("</body>", &format!("<script>{MEASURE}</script></body>")),
+            &open.replace("</body>", &format!("<script>{MEASURE}{DIAGRAMS}</script></body>")),
         )?;
         let (dom, _) = self.start(&page, scheme, width, "--dump-dom")?;
         measured(&dom).context("the page was not measured")
