@@ -32,6 +32,7 @@ pub(super) fn run(workspace: &Workspace, program: &Path, directory: &Path) -> Re
         let name = format!("{scheme:?}").to_lowercase();
         let path = directory.join(format!("console.{name}.png"));
         browser.show(&name, WIDTHS[0], 1000)?;
+        browser.wait("document.getAnimations().every((one) => one.playState === 'finished')")?;
         browser.photograph(&path)?;
         let picture = Picture::read(&path)?;
         ensure!(picture.shows(scheme), "the console is not {scheme:?}: {picture:?}");
