@@ -1,8 +1,8 @@
-//! `cargo xtask page`: the page of `check --report`, and the simulator's console ([`console`]), in a
-//! real browser, light and dark.
+//! `cargo xtask page`: the page of `check --report`, and the simulator's console ([`console`]), in
+//! a real browser, light and dark.
 //!
-//! The page of a check must load without a word on the console, which is where a browser says that its
-//! policy blocked something, and its pictures must show the scheme that was asked for. Copies
+//! The page of a check must load without a word on the console, which is where a browser says that
+//! its policy blocked something, and its pictures must show the scheme that was asked for. Copies
 //! without the policy and with `measure.js` are measured at two widths: nothing overflows, the
 //! lifelines go on from row to row, texts have contrast. A copy with a planted fault goes first: it
 //! must be noticed.
