@@ -51,6 +51,7 @@ pub(crate) fn claims(state: &State, slot: usize, actions: &mut Vec<Action>) {
             state.open_offer(request.volume).filter(|(_, key_known)| *key_known).map(|(at, _)| at)
         }
         Operation::Cancel => state.open_offer(request.volume).map(|(at, _)| at),
+        Operation::Restore => None,
     };
     if let Some(offer) = offer {
         let grant = crate::action::Grant::Free;
@@ -72,7 +73,7 @@ pub(crate) fn claim(state: &mut State, slot: usize, offer: usize) {
                 usage.reserved += 1;
             }
         }
-        Operation::Cancel => {}
+        Operation::Cancel | Operation::Restore => {}
     }
     let row = state.rows[State::places(request.volume)[0]];
     state.requests[slot] = Progress::Upstream {
