@@ -78,9 +78,9 @@ impl Debt {
 impl HandOver {
     /// The debts that this hand-over's end leaves; none while it has not ended.
     ///
-    /// After a commit the old secrets, and those that a restore replaced, are garbage, after an abort the shells are. A shell in doubt
-    /// is swept by name either way: the sweep takes empty secrets only, so it can never reach the
-    /// key that the commit installed.
+    /// After a commit the old secrets, and those that a restore replaced, are garbage, after an
+    /// abort the shells are. A shell in doubt is swept by name either way: the sweep takes empty
+    /// secrets only, so it can never reach the key that the commit installed.
     pub fn debts(&self) -> Vec<Debt> {
         match self.phase() {
             Phase::Copying | Phase::Aborting(_) => Vec::new(),

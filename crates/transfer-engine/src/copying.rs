@@ -90,10 +90,9 @@ impl<'a> Copying<'a> {
         let barbican = &self.engine.0.barbican;
         let metadata = self.read_metadata(like, giver).await?;
         let attributes = &metadata.attributes;
-        let shell =
-            self.engine.with_authority(receiver, self.callers, move |token| async move {
-                barbican.create_shell(&token, name, attributes).await
-            });
+        let shell = self.engine.with_authority(receiver, self.callers, move |token| async move {
+            barbican.create_shell(&token, name, attributes).await
+        });
         let (shell, read) = tokio::join!(shell, self.read_payload(like, giver, &metadata));
         // A failed read is noticed again, and judged, when the shell is to be filled.
         if let Err(failure) = read {
@@ -128,14 +127,13 @@ impl<'a> Copying<'a> {
         payload: &Payload,
     ) -> Result<(), Failure> {
         let barbican = &self.engine.0.barbican;
-        let put =
-            self.engine.with_authority(receiver, self.callers, move |token| async move {
-                match barbican.fill(&token, shell, payload.content_type, &payload.bytes).await {
-                    Ok(()) => Ok(true),
-                    Err(FillFailure::AlreadyFilled) => Ok(false),
-                    Err(FillFailure::Failed(failure)) => Err(failure),
-                }
-            });
+        let put = self.engine.with_authority(receiver, self.callers, move |token| async move {
+            match barbican.fill(&token, shell, payload.content_type, &payload.bytes).await {
+                Ok(()) => Ok(true),
+                Err(FillFailure::AlreadyFilled) => Ok(false),
+                Err(FillFailure::Failed(failure)) => Err(failure),
+            }
+        });
         if put.await? {
             return Ok(());
         }

@@ -253,7 +253,9 @@ impl Driver {
     /// What follows an exception.
     fn handler(&mut self, next: Next) -> Result<Next, Told> {
         match (self.operation(), next) {
-            (_, Next::Destroy | Next::RollBack) | (Operation::Cancel, _) => Err(Told::Refused),
+            (_, Next::Destroy | Next::RollBack) | (Operation::Cancel | Operation::Restore, _) => {
+                Err(Told::Refused)
+            }
             (Operation::Initiate, _) => Ok(Next::Destroy),
             // The key has been transferred: it is transferred back, old for new.
             (Operation::Accept, Next::Finish | Next::Quota) => {

@@ -157,9 +157,13 @@ impl Bench {
     /// A secret that was there and is no more.
     pub(crate) async fn gone(&self, project: &str) -> SecretId {
         let secret = self.secret(project, [9; 32]).await;
+        self.delete(project, &secret).await;
+        secret
+    }
+
+    pub(crate) async fn delete(&self, project: &str, secret: &SecretId) {
         let request = Request::delete(format!("/v1/secrets/{secret}"));
         self.ask(project, request, Bytes::new(), 204).await;
-        secret
     }
 
     async fn ask(

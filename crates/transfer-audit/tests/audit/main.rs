@@ -6,5 +6,6 @@
 mod bench;
 mod damage;
 mod kinds;
+mod moving;
 mod page;
 mod repairs;
