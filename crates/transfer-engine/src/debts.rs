@@ -42,7 +42,7 @@ impl Engine {
         });
         let engine = self.clone();
         self.0.tasks.spawn(async move {
-            if let Err(error) = engine.pay(&debts, &[caller.clone()]).await {
+            if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {
                 tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
             engine.paying().remove(&caller.project);
