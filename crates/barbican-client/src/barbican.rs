@@ -34,6 +34,15 @@ pub struct Barbican {
     service: Service,
 }
 
+/// A part of a list.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretsPage {
+    /// The secrets, without their bytes.
+    pub secrets: Vec<Metadata>,
+    /// Whether the list ends here.
+    pub is_last: bool,
+}
+
 /// Why a shell was not filled by this call.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FillFailure {
@@ -158,39 +167,79 @@ impl Barbican {
         self.delete_at(token, id, SHOWS_CONSUMERS).await
     }
 
+    /// Whether `id` belongs to the token's project: `GET /v1/secrets/{id}/acl`, which is that
+    /// project's alone, where an administrator reads the metadata of any secret and an access list
+    /// may open it to anybody. A secret that is private to another user of the project looks like
+    /// another project's, unless the token is an administrator's.
+    ///
+    /// # Errors
+    /// Refused with 404 for no such secret.
+    pub async fn is_own(&self, token: &Token, id: &SecretId) -> Result<bool, Failure> {
+        match self.secret(Method::GET, id, "/acl")?.token(token).send(&[StatusCode::OK]).await {
+            Ok(_access) => Ok(true),
+            Err(failure) if failure.is_refusal(403) => Ok(false),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Every secret of the token's project that is called exactly `name`.
     ///
     /// # Errors
     /// As any call; nothing is returned unless the list was read to its end.
     pub async fn list_by_name(&self, token: &Token, name: &str) -> Result<Vec<Metadata>, Failure> {
+        // Barbican decodes the filter twice and matches it with LIKE, where `_` stands for any
+        // character: so it is asked widely, and answered exactly.
+        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+        let pattern: String = name.chars().map(plain).collect();
+        let mut found = Vec::new();
+        for number in 0..PAGES {
+            let page = self.page(token, number, &[("name", &pattern)]).await?;
+            let is_it = |secret: &Metadata| secret.name.as_deref() == Some(name);
+            found.extend(page.secrets.into_iter().filter(is_it));
+            if page.is_last {
+                return Ok(found);
+            }
+        }
+        Err(Failure::unreadable("a list of secrets without end"))
+    }
+
+    /// One page of the secrets of the token's project that are older than `before` (ISO 8601, UTC
+    /// without a zone), the oldest first.
+    ///
+    /// # Errors
+    /// As any call.
+    pub async fn list_older(
+        &self,
+        token: &Token,
+        before: &str,
+        number: usize,
+    ) -> Result<SecretsPage, Failure> {
+        self.page(token, number, &[("created", &format!("lt:{before}"))]).await
+    }
+
+    async fn page(
+        &self,
+        token: &Token,
+        number: usize,
+        filters: &[(&str, &str)],
+    ) -> Result<SecretsPage, Failure> {
         #[derive(Deserialize)]
         struct Page {
             secrets: Vec<SecretDocument>,
             next: Option<String>,
         }
         const WHAT: &str = "a list of secrets";
-        // Barbican decodes the filter twice and matches it with LIKE, where `_` stands for any
-        // character: so it is asked widely, and answered exactly.
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let pattern: String = name.chars().map(plain).collect();
-        let mut found = Vec::new();
-        for offset in (0..PAGES * PAGE).step_by(PAGE) {
-            let call = self.service.call(Method::GET, "/secrets").token(token);
-            let call = call.query("name", &pattern).query("sort", "created:asc");
-            let call = call.query("limit", &PAGE.to_string()).query("offset", &offset.to_string());
-            let page: Page = call.send(&[StatusCode::OK]).await?.json(WHAT)?;
-            let last = page.next.is_none() || page.secrets.is_empty();
-            for document in page.secrets {
-                let secret = document.metadata().ok_or(Failure::unreadable(WHAT))?;
-                if secret.name.as_deref() == Some(name) {
-                    found.push(secret);
-                }
-            }
-            if last {
-                return Ok(found);
-            }
+        let mut call = self.service.call(Method::GET, "/secrets").token(token);
+        for (filter, value) in filters {
+            call = call.query(filter, value);
         }
-        Err(Failure::unreadable("a list of secrets without end"))
+        let call = call.query("sort", "created:asc").query("limit", &PAGE.to_string());
+        let call = call.query("offset", &(number * PAGE).to_string());
+        let page: Page = call.send(&[StatusCode::OK]).await?.json(WHAT)?;
+        let is_last = page.next.is_none() || page.secrets.is_empty();
+        let secrets = page.secrets.into_iter().map(SecretDocument::metadata);
+        let secrets = secrets.collect::<Option<_>>().ok_or(Failure::unreadable(WHAT))?;
+        Ok(SecretsPage { secrets, is_last })
     }
 
     /// Begins a request about one secret. An id that is no UUID names no secret: Barbican would

@@ -13,6 +13,6 @@ mod barbican;
 mod key_bytes;
 mod secret;
 
-pub use barbican::{Barbican, FillFailure};
+pub use barbican::{Barbican, FillFailure, SecretsPage};
 pub use key_bytes::KeyBytes;
 pub use secret::{Attributes, ContentType, Metadata, SecretType};

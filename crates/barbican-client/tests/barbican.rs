@@ -442,6 +442,36 @@ async fn a_list_that_breaks_off_yields_nothing() {
 }
 
 #[tokio::test]
+async fn older_secrets_are_listed_a_page_at_a_time() {
+    for (next, is_last) in [(json!("more"), false), (Value::Null, true)] {
+        let body = json!({"secrets": [secret(ID, None)], "total": 2, "next": next});
+        let (server, barbican) = barbican(reply(200).set_body_json(body)).await;
+        let page = barbican.list_older(&token(), "2026-11-24T00:00:00", 2).await.unwrap();
+        assert_eq!((page.secrets.len(), page.is_last), (1, is_last));
+        let query: Vec<_> = sent(&server).await[0].url.query_pairs().into_owned().collect();
+        for (name, value) in [("created", "lt:2026-11-24T00:00:00"), ("offset", "200")] {
+            assert!(query.contains(&(name.to_owned(), value.to_owned())), "{query:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_secrets_access_list_is_shown_to_its_own_project_alone() {
+    let access = json!({"read": {"project-access": true}});
+    for (answer, expected) in [
+        (reply(200).set_body_json(access), Ok(true)),
+        (error(403, "no"), Ok(false)),
+        (error(404, "gone"), Err(refused(404, "gone"))),
+        (error(401, "who?"), Err(refused(401, "who?"))),
+        (html(503), Err(unknown(503, "service unavailable"))),
+    ] {
+        let (server, barbican) = barbican(answer).await;
+        assert_eq!(barbican.is_own(&token(), &id()).await, expected);
+        assert_eq!(sent(&server).await[0].url.path(), format!("/v1/secrets/{ID}/acl"));
+    }
+}
+
+#[tokio::test]
 async fn an_empty_list_is_no_secret() {
     let body = json!({"secrets": [], "total": 0});
     let (_server, barbican) = barbican(reply(200).set_body_json(body)).await;

@@ -1,4 +1,4 @@
-//! The three claims: every check of an operation, and the journal row that excludes all others.
+//! The claims: every check of an operation, and the journal row that excludes all others.
 //!
 //! Each is one transaction. A claim whose lease is over is taken over in it. The checks stand in
 //! the order in which Cinder makes them, and the texts are Cinder's.
@@ -6,10 +6,12 @@
 mod accept;
 mod cancel;
 mod initiate;
+mod restore;
 
 pub use accept::AcceptClaim;
 pub use cancel::CancelClaim;
 pub use initiate::{InitiateClaim, Offered};
+pub use restore::RestoreClaim;
 
 use crate::db::{Interruptible, Txn};
 use crate::volumes::{Snapshot, Volume};

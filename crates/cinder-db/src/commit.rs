@@ -105,6 +105,7 @@ impl Store {
                         rows::change_owner(&mut txn, &ended, &entry.details).await?
                     }
                     Operation::Cancel => rows::take_back(&mut txn, &ended).await?,
+                    Operation::Restore => rows::keep_custody(&mut txn, &ended).await?,
                 }
                 quotas::commit(&mut txn, &entry.details.reservations).await?;
                 let ended = close(&mut txn, ended).await?;
@@ -141,9 +142,21 @@ impl Store {
         let expired = journal::expired(&mut self.db.read().await?, limit).await?;
         let mut all = Vec::new();
         for (id, volume) in expired {
-            all.extend(self.db.uninterrupted(|| self.take_over(&id, &volume)).await?);
+            all.extend(self.take_over_if_expired(&id, &volume).await?);
         }
         Ok(all)
+    }
+
+    /// Ends one hand-over whose lease is over; `None` when it is not, or no longer.
+    ///
+    /// # Errors
+    /// [`DbError`]; nothing has changed then.
+    pub async fn take_over_if_expired(
+        &self,
+        id: &HandOverId,
+        volume: &VolumeId,
+    ) -> Result<Option<Ended>, DbError> {
+        self.db.uninterrupted(|| self.take_over(id, volume)).await
     }
 
     async fn take_over(

@@ -14,6 +14,7 @@
 //! Does not: make HTTP requests, decide policies, or know what is in a secret. Statements are the
 //! same for every database; the modules `db` and `dialect` alone know which one it is.
 
+mod audit;
 mod auth_key;
 mod block_storage;
 mod claims;
@@ -34,9 +35,10 @@ mod turnstile;
 mod volume_types;
 mod volumes;
 
+pub use audit::{AuditedRow, AuditedVolume};
 pub use auth_key::AuthKey;
 pub use block_storage::{BlockStorageError, NewSnapshot, NewVolume, VolumeChange};
-pub use claims::{AcceptClaim, CancelClaim, ClaimError, InitiateClaim, Offered};
+pub use claims::{AcceptClaim, CancelClaim, ClaimError, InitiateClaim, Offered, RestoreClaim};
 pub use commit::{EndError, Ended, FenceError};
 pub use committed::Committed;
 pub use debts::DebtRow;

@@ -3,9 +3,9 @@
 use crate::db::{Row, Txn, utc_now};
 use crate::volumes::{Scope, Volume};
 use crate::{DbError, Store, dialect, volumes};
-use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use time::PrimitiveDateTime;
-use transfer_core::{ProjectId, TransferId, VolumeId};
+use transfer_core::{Authority, ProjectId, TransferId, VolumeId};
 
 /// What is read of a row, and what a list may be sorted by.
 const COLUMNS: [&str; 14] = [
@@ -128,6 +128,20 @@ pub(crate) async fn find(
         salt: row.opt_text("salt")?.unwrap_or_default(),
         crypt_hash: row.opt_text("crypt_hash")?.unwrap_or_default(),
     }))
+}
+
+/// The open offers of a volume. More than one is nothing that Cinder makes.
+pub(crate) async fn of_volume(txn: &mut Txn, id: &VolumeId) -> Result<Vec<TransferId>, DbError> {
+    let mut select = open(&Scope::All);
+    select.and_where(Expr::col("volume_id").eq(id.as_str())).order_by("id", Order::Asc);
+    txn.lock(&mut select);
+    txn.all(&select).await?.iter().map(|row| Ok(TransferId::new(row.text("id")?))).collect()
+}
+
+/// Who has to have the keys of a volume: the service while an offer is open, else its project.
+pub(crate) async fn custodian(txn: &mut Txn, volume: &Volume) -> Result<Authority, DbError> {
+    let on_offer = !of_volume(txn, &volume.id).await?.is_empty();
+    Ok(if on_offer { Authority::Service } else { Authority::Project(volume.project.clone()) })
 }
 
 /// Makes an offer (cinder: `db/api.py` `transfer_create`).

@@ -253,7 +253,7 @@ pub(crate) async fn swap_status(
     Ok(txn.execute(&update).await? == 1)
 }
 
-fn secret(row: &Row) -> Result<Option<SecretId>, DbError> {
+pub(crate) fn secret(row: &Row) -> Result<Option<SecretId>, DbError> {
     Ok(row.opt_text("encryption_key_id")?.map(SecretId::new))
 }
 

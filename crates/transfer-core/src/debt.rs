@@ -78,16 +78,20 @@ impl Debt {
 impl HandOver {
     /// The debts that this hand-over's end leaves; none while it has not ended.
     ///
-    /// After a commit the old secrets are garbage, after an abort the shells are. A shell in doubt
-    /// is swept by name either way: the sweep takes empty secrets only, so it can never reach the
-    /// key that the commit installed.
+    /// After a commit the old secrets, and those that a restore replaced, are garbage, after an
+    /// abort the shells are. A shell in doubt is swept by name either way: the sweep takes empty
+    /// secrets only, so it can never reach the key that the commit installed.
     pub fn debts(&self) -> Vec<Debt> {
         match self.phase() {
             Phase::Copying | Phase::Aborting(_) => Vec::new(),
             Phase::Committed => {
                 let old = self.keys().iter().map(|key| Garbage::Secret(key.old.clone()));
                 let old = old.map(|secret| self.owe(self.giver(), secret));
-                old.chain(self.doubt()).collect()
+                let replaced = self.replaced().iter().filter_map(|replaced| {
+                    let secret = Garbage::Secret(replaced.secret.clone());
+                    Some(self.owe(replaced.owner.clone()?, secret))
+                });
+                old.chain(replaced).chain(self.doubt()).collect()
             }
             Phase::Aborted(_) => self.debts_of_shells(),
         }

@@ -25,6 +25,9 @@ pub enum Operation {
     Accept,
     /// The donor takes the offer back: the key goes from the service to the donor.
     Cancel,
+    /// A damaged volume is set right: its key goes to its custodian, and all its rows name it. No
+    /// offer begins or ends.
+    Restore,
 }
 
 impl fmt::Display for Operation {
@@ -33,6 +36,7 @@ impl fmt::Display for Operation {
             Self::Initiate => "initiate",
             Self::Accept => "accept",
             Self::Cancel => "cancel",
+            Self::Restore => "restore",
         })
     }
 }
@@ -47,6 +51,26 @@ pub struct Parties {
     pub caller: ProjectId,
     /// The caller; becomes the volume's user when it accepts.
     pub user: UserId,
+}
+
+/// What a restore has to know beside the one key that it copies.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Restoration {
+    /// Whose the key is now.
+    pub giver: Authority,
+    /// Whose it has to be: the volume's project, or the service while an offer is open.
+    pub receiver: Authority,
+    /// Other secrets that rows of the volume name, which are to name the key instead.
+    pub replaced: Vec<Replaced>,
+}
+
+/// A secret that no row is going to name.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Replaced {
+    /// The secret.
+    pub secret: SecretId,
+    /// Whose it is; nobody's when there is no such secret.
+    pub owner: Option<Authority>,
 }
 
 /// The copy of one distinct key.
@@ -163,6 +187,8 @@ pub struct HandOver {
     keys: Vec<KeyCopy>,
     shell_in_doubt: bool,
     phase: Phase,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    restoration: Option<Restoration>,
 }
 
 impl HandOver {
@@ -192,7 +218,31 @@ impl HandOver {
             keys: distinct,
             shell_in_doubt: false,
             phase: Phase::Copying,
+            restoration: None,
         }
+    }
+
+    /// A freshly claimed restore, which copies `key`. `transfer` is the open offer of the volume,
+    /// or nobody's id.
+    pub fn restore(
+        id: HandOverId,
+        volume: VolumeId,
+        transfer: TransferId,
+        parties: Parties,
+        key: SecretId,
+        mut restoration: Restoration,
+    ) -> Self {
+        restoration.replaced.retain(|replaced| replaced.secret != key);
+        restoration.replaced.sort();
+        restoration.replaced.dedup_by(|again, kept| {
+            let same = again.secret == kept.secret;
+            if same && kept.owner.is_none() {
+                kept.owner = again.owner.take();
+            }
+            same
+        });
+        let claimed = Self::claim(id, Operation::Restore, volume, transfer, parties, [key]);
+        Self { restoration: Some(restoration), ..claimed }
     }
 
     /// The hand-over's id.
@@ -245,20 +295,34 @@ impl HandOver {
         matches!(self.phase, Phase::Committed | Phase::Aborted(_))
     }
 
+    /// Whether it is known what is to be restored: of a restore, and of no other operation.
+    pub(crate) fn is_restoration(&self) -> bool {
+        self.restoration.is_some()
+    }
+
+    /// What a restore replaces; nothing for any other operation.
+    pub fn replaced(&self) -> &[Replaced] {
+        self.restoration.as_ref().map_or(&[], |restoration| &restoration.replaced)
+    }
+
     /// Who reads, and at the end loses, the old secret.
     pub fn giver(&self) -> Authority {
-        match self.operation {
-            Operation::Initiate => Authority::Project(self.parties.donor.clone()),
-            Operation::Accept | Operation::Cancel => Authority::Service,
+        match (&self.restoration, self.operation) {
+            (Some(restoration), _) => restoration.giver.clone(),
+            (None, Operation::Initiate) => Authority::Project(self.parties.donor.clone()),
+            (None, Operation::Accept | Operation::Cancel | Operation::Restore) => {
+                Authority::Service
+            }
         }
     }
 
     /// Who owns the new secret.
     pub fn receiver(&self) -> Authority {
-        match self.operation {
-            Operation::Initiate => Authority::Service,
-            Operation::Accept => Authority::Project(self.parties.caller.clone()),
-            Operation::Cancel => Authority::Project(self.parties.donor.clone()),
+        match (&self.restoration, self.operation) {
+            (Some(restoration), _) => restoration.receiver.clone(),
+            (None, Operation::Initiate | Operation::Restore) => Authority::Service,
+            (None, Operation::Accept) => Authority::Project(self.parties.caller.clone()),
+            (None, Operation::Cancel) => Authority::Project(self.parties.donor.clone()),
         }
     }
 
@@ -351,6 +415,7 @@ impl HandOver {
 
     fn names(&self, secret: &SecretId) -> bool {
         self.keys.iter().any(|key| key.old == *secret || key.shell.as_ref() == Some(secret))
+            || self.replaced().iter().any(|replaced| replaced.secret == *secret)
     }
 
     fn illegal(&self, event: Event) -> IllegalEvent {

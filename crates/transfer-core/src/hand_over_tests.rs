@@ -40,6 +40,37 @@ fn authority_follows_the_operation() {
 }
 
 #[test]
+fn a_restore_goes_from_whoever_has_the_key_and_leaves_what_it_replaces_as_debts() {
+    let stranger = Authority::Project("z".into());
+    let owner = Authority::Project("x".into());
+    let of = |secret: &str, owner: Option<&Authority>| Replaced {
+        secret: secret.into(),
+        owner: owner.cloned(),
+    };
+    let replaced = vec![of("k3", None), of("k2", Some(&owner)), of("k1", None), of("k2", None)];
+    let mut hand_over = HandOver::restore(
+        "h1".into(),
+        "v1".into(),
+        "t1".into(),
+        Parties { donor: "x".into(), caller: "x".into(), user: "u".into() },
+        "k1".into(),
+        Restoration { giver: stranger.clone(), receiver: owner.clone(), replaced },
+    );
+    assert_eq!((hand_over.giver(), hand_over.receiver()), (stranger.clone(), owner.clone()));
+    let names: Vec<_> = hand_over.replaced().iter().map(|of| of.secret.as_str()).collect();
+    assert_eq!(names, ["k2", "k3"], "each once, and never the key itself");
+    let shell = |shell: &str| Event::ShellCreated { old: "k1".into(), shell: shell.into() };
+    hand_over.apply(shell("k2")).expect_err("a secret that a row names is no shell");
+    for event in [shell("s1"), Event::Filled { old: "k1".into() }, Event::Committed] {
+        hand_over.apply(event).expect("a legal event");
+    }
+    let debts = hand_over.debts();
+    let of: Vec<_> = debts.iter().map(|debt| (debt.id(), &debt.authority)).collect();
+    let of: Vec<_> = of.iter().map(|(id, authority)| (id.as_str(), *authority)).collect();
+    assert_eq!(of, [("secret:k1", &stranger), ("secret:k2", &owner)]);
+}
+
+#[test]
 fn distinct_keys_are_copied_one_by_one_and_equal_ones_once() {
     let mut hand_over = claim(Operation::Initiate, &["k1", "k2", "k1"]);
     let Pending::Effects(effects) = hand_over.pending() else { panic!("no effects") };

@@ -4,7 +4,7 @@
 //! an old row must load for as long as its schema is listed here. What loads is a state that events
 //! lead to: recovery acts on it without asking again.
 
-use crate::{HandOver, Phase, SecretId};
+use crate::{HandOver, Operation, Phase, SecretId};
 use serde::de::Error as _;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -72,12 +72,17 @@ impl HandOver {
 }
 
 /// Whether events can have led from a claim to this state, as far as they bind its fields: each
-/// secret is named once, only a shell is filled, and only filled shells are committed.
+/// secret is named once, only a shell is filled, only filled shells are committed, and a restore
+/// knows what it restores.
 fn is_reachable(hand_over: &HandOver) -> bool {
     let keys = hand_over.keys();
-    let named = || keys.iter().flat_map(|key| std::iter::once(&key.old).chain(&key.shell));
+    let named = || {
+        let of_keys = keys.iter().flat_map(|key| std::iter::once(&key.old).chain(&key.shell));
+        of_keys.chain(hand_over.replaced().iter().map(|replaced| &replaced.secret))
+    };
     let distinct: BTreeSet<&SecretId> = named().collect();
     hand_over.version() >= 1
+        && (hand_over.operation() == Operation::Restore) == hand_over.is_restoration()
         && distinct.len() == named().count()
         && keys.iter().all(|key| key.shell.is_some() || !key.filled)
         && (*hand_over.phase() != Phase::Committed || keys.iter().all(|key| key.filled))

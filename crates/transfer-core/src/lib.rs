@@ -31,6 +31,7 @@ pub use debt::{Debt, DebtId, Garbage, Settlement};
 pub use effect::{Authority, Effect, Payment, Refusal, Step};
 pub use hand_over::{
     AbortCause, Event, HandOver, IllegalEvent, KeyCopy, Operation, Parties, Pending, Phase,
+    Replaced, Restoration,
 };
 pub use ids::{
     FIXED_KEY_ID, HandOverId, ProjectId, SecretId, SnapshotId, TransferId, UserId, VolumeId,

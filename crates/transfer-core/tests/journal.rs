@@ -10,8 +10,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use transfer_core::{
-    AbortCause, Event, HandOver, JournalError, Operation, Parties, Phase, Refusal, SCHEMA,
-    SecretId, Step,
+    AbortCause, Authority, Event, HandOver, JournalError, Operation, Parties, Phase, Refusal,
+    Replaced, Restoration, SCHEMA, SecretId, Step,
 };
 
 fn claim(operation: Operation, keys: &[&str]) -> HandOver {
@@ -28,6 +28,23 @@ fn claim(operation: Operation, keys: &[&str]) -> HandOver {
             user: "9e8d7c6b5a49382716050f1e2d3c4b5a".into(),
         },
         keys.iter().map(|key| SecretId::from(*key)),
+    )
+}
+
+/// Of a volume on offer whose key is with a stranger, and whose snapshots name two other secrets.
+fn restore() -> HandOver {
+    let like = claim(Operation::Cancel, &["k1"]);
+    let stranger = Authority::Project("5566778899aabbccddeeff0011223344".into());
+    let gone = Replaced { secret: "k2".into(), owner: None };
+    let kept = Replaced { secret: "k3".into(), owner: Some(Authority::Service) };
+    let replaced = vec![gone, kept];
+    HandOver::restore(
+        like.id().clone(),
+        like.volume().clone(),
+        like.transfer().clone(),
+        like.parties().clone(),
+        "k1".into(),
+        Restoration { giver: stranger, receiver: Authority::Service, replaced },
     )
 }
 
@@ -59,6 +76,7 @@ fn cases() -> Vec<(&'static str, HandOver)> {
     let two = |operation| claim(operation, &["k1", "k2"]);
     let full = [shell("k1", "s1"), shell("k2", "s2"), filled("k2"), filled("k1")];
     let committed = [&full[..], &[Event::Committed]].concat();
+    let restored = [shell("k1", "s1"), filled("k1"), Event::Committed];
     let refused_fill = [shell("k1", "s1"), refused(Step::Fill)];
     let gave_up = [shell("k2", "s2"), doubt.clone(), Event::GaveUp];
     let ended = |events: &[Event]| [events, &[Event::Aborted]].concat();
@@ -77,6 +95,8 @@ fn cases() -> Vec<(&'static str, HandOver)> {
         ("committed-initiate", after(two(Initiate), &committed)),
         ("committed-accept", after(two(Accept), &committed)),
         ("committed-cancel", after(two(Cancel), &committed)),
+        ("copying-restore", restore()),
+        ("committed-restore", after(restore(), &restored)),
         ("aborted-refused", after(two(Initiate), &ended(&refused_fill))),
         ("aborted-gave-up", after(two(Cancel), &ended(&gave_up))),
         ("aborted-taken-over", after(one(Accept), &ended(&[Event::TakenOver]))),
@@ -139,6 +159,7 @@ fn every_phase_cause_and_operation_has_a_case() {
             Operation::Initiate => "initiate",
             Operation::Accept => "accept",
             Operation::Cancel => "cancel",
+            Operation::Restore => "restore",
         });
         let (phase, why) = match state.phase() {
             Phase::Copying => ("copying", None),
@@ -149,7 +170,7 @@ fn every_phase_cause_and_operation_has_a_case() {
         covered.insert(phase);
         covered.extend(why.map(cause));
     }
-    let all = "initiate accept cancel copying aborting committed aborted";
+    let all = "initiate accept cancel restore copying aborting committed aborted";
     let causes = ["refused shell", "refused fill", "gave up", "taken over"];
     assert_eq!(covered, all.split(' ').chain(causes).collect());
 }
@@ -195,6 +216,7 @@ fn malformed_rows_are_errors() {
         ("the same key twice", spoiled(r#""old":"k1""#, r#""old":"k2""#)),
         ("a key for a shell", spoiled(r#""shell":"s2""#, r#""shell":"k1""#)),
         ("a filled key without a shell", spoiled(r#""filled":false"#, r#""filled":true"#)),
+        ("a restore of nobody knows what", spoiled(r#""accept""#, r#""restore""#)),
         ("a commit of empty shells", spoiled(r#""copying""#, r#""committed""#)),
     ] {
         let error = HandOver::from_journal(&text).expect_err(what);

@@ -36,7 +36,7 @@ impl fmt::Display for Trouble {
 /// The executor of one hand-over's copies.
 pub(crate) struct Copying<'a> {
     engine: &'a Engine,
-    caller: &'a Caller,
+    callers: &'a [Caller],
     read: Mutex<BTreeMap<SecretId, Payload>>,
 }
 
@@ -46,8 +46,8 @@ struct Payload {
 }
 
 impl<'a> Copying<'a> {
-    pub(crate) fn new(engine: &'a Engine, caller: &'a Caller) -> Self {
-        Self { engine, caller, read: Mutex::new(BTreeMap::new()) }
+    pub(crate) fn new(engine: &'a Engine, callers: &'a [Caller]) -> Self {
+        Self { engine, callers, read: Mutex::new(BTreeMap::new()) }
     }
 
     /// Executes one effect, once.
@@ -90,10 +90,9 @@ impl<'a> Copying<'a> {
         let barbican = &self.engine.0.barbican;
         let metadata = self.read_metadata(like, giver).await?;
         let attributes = &metadata.attributes;
-        let shell =
-            self.engine.with_authority(receiver, Some(self.caller), move |token| async move {
-                barbican.create_shell(&token, name, attributes).await
-            });
+        let shell = self.engine.with_authority(receiver, self.callers, move |token| async move {
+            barbican.create_shell(&token, name, attributes).await
+        });
         let (shell, read) = tokio::join!(shell, self.read_payload(like, giver, &metadata));
         // A failed read is noticed again, and judged, when the shell is to be filled.
         if let Err(failure) = read {
@@ -128,14 +127,13 @@ impl<'a> Copying<'a> {
         payload: &Payload,
     ) -> Result<(), Failure> {
         let barbican = &self.engine.0.barbican;
-        let put =
-            self.engine.with_authority(receiver, Some(self.caller), move |token| async move {
-                match barbican.fill(&token, shell, payload.content_type, &payload.bytes).await {
-                    Ok(()) => Ok(true),
-                    Err(FillFailure::AlreadyFilled) => Ok(false),
-                    Err(FillFailure::Failed(failure)) => Err(failure),
-                }
-            });
+        let put = self.engine.with_authority(receiver, self.callers, move |token| async move {
+            match barbican.fill(&token, shell, payload.content_type, &payload.bytes).await {
+                Ok(()) => Ok(true),
+                Err(FillFailure::AlreadyFilled) => Ok(false),
+                Err(FillFailure::Failed(failure)) => Err(failure),
+            }
+        });
         if put.await? {
             return Ok(());
         }
@@ -158,7 +156,7 @@ impl<'a> Copying<'a> {
     ) -> Result<Metadata, Failure> {
         let barbican = &self.engine.0.barbican;
         self.engine
-            .with_authority(giver, Some(self.caller), move |token| async move {
+            .with_authority(giver, self.callers, move |token| async move {
                 barbican.metadata(&token, secret).await
             })
             .await
@@ -198,7 +196,7 @@ impl<'a> Copying<'a> {
     ) -> Result<KeyBytes, Failure> {
         let barbican = &self.engine.0.barbican;
         self.engine
-            .with_authority(authority, Some(self.caller), move |token| async move {
+            .with_authority(authority, self.callers, move |token| async move {
                 barbican.payload(&token, secret).await
             })
             .await
@@ -232,11 +230,11 @@ fn contradicts(bytes: &KeyBytes, metadata: &Metadata) -> bool {
 
 impl Engine {
     /// Runs a call under an authority. The service's own token is renewed once when it is refused;
-    /// a project's authority is the caller's token or nothing.
+    /// a project's authority is the token of one of the callers or nothing.
     pub(crate) async fn with_authority<T, F>(
         &self,
         authority: &Authority,
-        caller: Option<&Caller>,
+        callers: &[Caller],
         call: impl Fn(Token) -> F + Send,
     ) -> Result<T, Failure>
     where
@@ -257,9 +255,9 @@ impl Engine {
                     outcome => outcome,
                 }
             }
-            Authority::Project(project) => match caller {
-                Some(caller) if caller.project == *project => call(caller.token.clone()).await,
-                Some(_) | None => Err(Failure::Refused(openstack_http::Refusal {
+            Authority::Project(project) => match callers.iter().find(|c| c.project == *project) {
+                Some(caller) => call(caller.token.clone()).await,
+                None => Err(Failure::Refused(openstack_http::Refusal {
                     status: 403,
                     message: format!("the authority of project {project} is not at hand"),
                 })),

@@ -42,7 +42,7 @@ impl Engine {
         });
         let engine = self.clone();
         self.0.tasks.spawn(async move {
-            if let Err(error) = engine.pay(&debts, Some(&caller)).await {
+            if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {
                 tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
             engine.paying().remove(&caller.project);
@@ -56,9 +56,9 @@ impl Engine {
     }
 
     /// Pays what a hand-over left, while its caller's token is still in memory, and forgets it.
-    pub(crate) async fn settle_end(&self, ended: Ended, caller: &Caller) {
+    pub(crate) async fn settle_end(&self, ended: Ended, callers: &[Caller]) {
         let id = ended.hand_over.id().clone();
-        let outcome = match self.pay(&ended.debts, Some(caller)).await {
+        let outcome = match self.pay(&ended.debts, callers).await {
             Ok(_payments) => self.0.store.finish(&id).await,
             Err(error) => Err(error),
         };
@@ -71,11 +71,11 @@ impl Engine {
     pub(crate) async fn pay(
         &self,
         debts: &[Committed<Debt>],
-        caller: Option<&Caller>,
+        callers: &[Caller],
     ) -> Result<Payments, DbError> {
         let mut payments = Payments::default();
         for debt in debts {
-            let settlement = match self.delete_garbage(&debt.payment(), caller).await? {
+            let settlement = match self.delete_garbage(&debt.payment(), callers).await? {
                 Ok(()) => Settlement::Paid,
                 Err(Failure::Refused(no)) => {
                     Settlement::Refused(Refusal { status: no.status, message: no.message })
@@ -101,13 +101,13 @@ impl Engine {
     async fn delete_garbage(
         &self,
         payment: &Committed<Payment>,
-        caller: Option<&Caller>,
+        callers: &[Caller],
     ) -> Result<Result<(), Failure>, DbError> {
         match &**payment {
             Payment::Delete { secret, authority } => {
-                self.delete_unnamed(secret, authority, caller).await
+                self.delete_unnamed(secret, authority, callers).await
             }
-            Payment::Sweep { name, authority } => self.sweep(name, authority, caller).await,
+            Payment::Sweep { name, authority } => self.sweep(name, authority, callers).await,
         }
     }
 
@@ -115,14 +115,14 @@ impl Engine {
         &self,
         secret: &SecretId,
         authority: &Authority,
-        caller: Option<&Caller>,
+        callers: &[Caller],
     ) -> Result<Result<(), Failure>, DbError> {
         if self.0.store.is_named(secret).await? {
             let message = format!("secret {secret} is still named by a volume or a snapshot");
             return Ok(Err(openstack_http::Refusal { status: 409, message }.into()));
         }
         let barbican = &self.0.barbican;
-        let deleted = self.with_authority(authority, caller, move |token| async move {
+        let deleted = self.with_authority(authority, callers, move |token| async move {
             barbican.delete(&token, secret).await
         });
         Ok(deleted.await)
@@ -133,10 +133,10 @@ impl Engine {
         &self,
         name: &str,
         authority: &Authority,
-        caller: Option<&Caller>,
+        callers: &[Caller],
     ) -> Result<Result<(), Failure>, DbError> {
         let barbican = &self.0.barbican;
-        let listed = self.with_authority(authority, caller, move |token| async move {
+        let listed = self.with_authority(authority, callers, move |token| async move {
             barbican.list_by_name(&token, name).await
         });
         let shells = match listed.await {
@@ -148,7 +148,7 @@ impl Engine {
                 continue;
             }
             let id = &shell.id;
-            let deleted = self.with_authority(authority, caller, move |token| async move {
+            let deleted = self.with_authority(authority, callers, move |token| async move {
                 barbican.delete(&token, id).await
             });
             if let Err(failure) = deleted.await {

@@ -16,10 +16,10 @@ impl Engine {
     pub(crate) async fn drive(
         &self,
         claimed: Committed<HandOver>,
-        caller: &Caller,
+        callers: &[Caller],
     ) -> Result<(), TransferError> {
         let mut last = String::new();
-        let ended = self.run(claimed, caller, &mut last).await?;
+        let ended = self.run(claimed, callers, &mut last).await?;
         let outcome = match ended.hand_over.phase() {
             Phase::Committed => Ok(()),
             Phase::Aborted(AbortCause::Refused { step, refusal }) => {
@@ -37,28 +37,28 @@ impl Engine {
             debts = ended.debts.len(),
             "hand-over ended"
         );
-        self.settle_later(ended, caller);
+        self.settle_later(ended, callers);
         outcome
     }
 
-    fn settle_later(&self, ended: Ended, caller: &Caller) {
-        let (engine, caller) = (self.clone(), caller.clone());
-        self.0.tasks.spawn(async move { engine.settle_end(ended, &caller).await });
+    fn settle_later(&self, ended: Ended, callers: &[Caller]) {
+        let (engine, callers) = (self.clone(), callers.to_vec());
+        self.0.tasks.spawn(async move { engine.settle_end(ended, &callers).await });
     }
 
     async fn run(
         &self,
         claimed: Committed<HandOver>,
-        caller: &Caller,
+        callers: &[Caller],
         last: &mut String,
     ) -> Result<Ended, TransferError> {
-        let copying = Copying::new(self, caller);
+        let copying = Copying::new(self, callers);
         let deadline = Instant::now() + self.0.options.patience;
         let mut pause = self.0.options.pause;
         let mut state = claimed;
         loop {
             if !matches!(state.pending(), Pending::Effects(_)) {
-                return self.end(state.into_inner(), caller).await;
+                return self.end(state.into_inner(), callers).await;
             }
             let attempts = join_all(state.effects().iter().map(|e| copying.attempt(e))).await;
             let mut next = state.into_inner();
@@ -73,12 +73,12 @@ impl Engine {
             }
             // A refusal of one key ends the hand-over, whatever became of the others.
             if !matches!(next.pending(), Pending::Effects(_)) {
-                return self.end(next, caller).await;
+                return self.end(next, callers).await;
             }
             if let Some(wait) = wait {
                 if !self.keeps_trying(wait, deadline).await {
                     apply(&mut next, Event::GaveUp);
-                    return self.end(next, caller).await;
+                    return self.end(next, callers).await;
                 }
                 pause *= 2;
             }
@@ -119,7 +119,7 @@ impl Engine {
     }
 
     /// The commit or the abort; a lost reply is read back.
-    async fn end(&self, next: HandOver, caller: &Caller) -> Result<Ended, TransferError> {
+    async fn end(&self, next: HandOver, callers: &[Caller]) -> Result<Ended, TransferError> {
         let commits = next.pending() == Pending::Commit;
         let attempt = if commits {
             self.0.store.commit(next.clone()).await
@@ -136,11 +136,11 @@ impl Engine {
                 let mut back = next;
                 apply(&mut back, Event::GaveUp);
                 if let Some(ended) = self.abort_after(back).await? {
-                    self.settle_later(ended, caller);
+                    self.settle_later(ended, callers);
                 }
                 Err(TransferError::Conflict)
             }
-            Err(EndError::Unknown(error)) if commits => self.read_back(next, error, caller).await,
+            Err(EndError::Unknown(error)) if commits => self.read_back(next, error, callers).await,
             Err(EndError::Unknown(error) | EndError::Db(error)) => Err(error.into()),
         }
     }
@@ -158,7 +158,7 @@ impl Engine {
         &self,
         tried: HandOver,
         error: cinder_db::DbError,
-        caller: &Caller,
+        callers: &[Caller],
     ) -> Result<Ended, TransferError> {
         tracing::error!(hand_over = %tried.id(), %error, "the commit's reply was lost");
         for attempt in 0..READ_BACKS {
@@ -176,7 +176,7 @@ impl Engine {
             let mut back = tried.clone();
             apply(&mut back, Event::GaveUp);
             if let Ok(ended) = self.0.store.abort(back).await {
-                self.settle_later(ended, caller);
+                self.settle_later(ended, callers);
                 return Err(TransferError::Database(error));
             }
         }

@@ -20,11 +20,13 @@ mod drive;
 mod error;
 mod options;
 mod recovery;
+mod repairs;
 
 pub use debts::Payments;
 pub use error::TransferError;
 pub use options::{Options, OptionsError};
 pub use recovery::Recovered;
+pub use repairs::Repair;
 
 use barbican_client::Barbican;
 use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
@@ -142,7 +144,7 @@ impl Engine {
                 lease: engine.0.options.lease,
             };
             let claimed = engine.0.store.claim_initiate(&claim).await?;
-            engine.drive(claimed.hand_over, &caller).await?;
+            engine.drive(claimed.hand_over, &[caller]).await?;
             Ok(Offered { transfer: claim.transfer_id, auth_key: claimed.auth_key })
         })
         .await
@@ -169,7 +171,7 @@ impl Engine {
                 lease: engine.0.options.lease,
             };
             let claimed = engine.0.store.claim_accept(&claim).await?;
-            engine.drive(claimed, &caller).await
+            engine.drive(claimed, &[caller]).await
         })
         .await
     }
@@ -188,7 +190,7 @@ impl Engine {
                 lease: engine.0.options.lease,
             };
             let claimed = engine.0.store.claim_cancel(&claim).await?;
-            engine.drive(claimed, &caller).await
+            engine.drive(claimed, &[caller]).await
         })
         .await
     }

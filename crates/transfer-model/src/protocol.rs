@@ -39,6 +39,8 @@ fn wants(setting: &Setting, state: &State, slot: usize) -> Option<usize> {
                 owner == request.project || setting.protocol == Protocol::CancelIntoCallersProject;
             may.then_some(offer)
         }
+        // An operator's, of a volume that is damaged: here none is.
+        Operation::Restore => None,
     }
 }
 
@@ -95,7 +97,7 @@ pub(crate) fn claim(setting: &Setting, state: &mut State, slot: usize, offer: us
                 usage.reserved += 1;
             }
         }
-        Operation::Cancel => {}
+        Operation::Cancel | Operation::Restore => {}
     }
     let donor = if setting.protocol == Protocol::CancelIntoCallersProject
         && request.operation == Operation::Cancel

@@ -124,6 +124,7 @@ fn begin(slot: u8) -> Told {
         Operation::Initiate => "initiate: load the volume, insert the offer",
         Operation::Accept => "accept: load offer and volume, reserve the quota",
         Operation::Cancel => "cancel: load offer and volume",
+        Operation::Restore => "restore: load the volume",
     };
     Told {
         actor: request.name.to_owned(),
@@ -136,7 +137,7 @@ fn begin(slot: u8) -> Told {
 fn claim(state: &State, slot: u8, offer: u8, grant: Grant) -> Told {
     let request = REQUESTS[usize::from(slot)];
     let of = match request.operation {
-        Operation::Initiate => "the volume".to_owned(),
+        Operation::Initiate | Operation::Restore => "the volume".to_owned(),
         Operation::Accept | Operation::Cancel => offer_id(usize::from(offer)),
     };
     let and = match grant {

@@ -51,6 +51,7 @@ pub(crate) fn claims(state: &State, slot: usize, actions: &mut Vec<Action>) {
             state.open_offer(request.volume).filter(|(_, key_known)| *key_known).map(|(at, _)| at)
         }
         Operation::Cancel => state.open_offer(request.volume).map(|(at, _)| at),
+        Operation::Restore => None,
     };
     if let Some(offer) = offer {
         let grant = crate::action::Grant::Free;
@@ -72,7 +73,7 @@ pub(crate) fn claim(state: &mut State, slot: usize, offer: usize) {
                 usage.reserved += 1;
             }
         }
-        Operation::Cancel => {}
+        Operation::Cancel | Operation::Restore => {}
     }
     let row = state.rows[State::places(request.volume)[0]];
     state.requests[slot] = Progress::Upstream {
@@ -252,7 +253,9 @@ impl Driver {
     /// What follows an exception.
     fn handler(&mut self, next: Next) -> Result<Next, Told> {
         match (self.operation(), next) {
-            (_, Next::Destroy | Next::RollBack) | (Operation::Cancel, _) => Err(Told::Refused),
+            (_, Next::Destroy | Next::RollBack) | (Operation::Cancel | Operation::Restore, _) => {
+                Err(Told::Refused)
+            }
             (Operation::Initiate, _) => Ok(Next::Destroy),
             // The key has been transferred: it is transferred back, old for new.
             (Operation::Accept, Next::Finish | Next::Quota) => {

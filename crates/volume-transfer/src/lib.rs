@@ -6,6 +6,7 @@
 //!
 //! Does not: hold any logic of the protocol, the API or the simulator.
 
+pub mod audit;
 pub mod bulk;
 pub mod check;
 pub mod clouds;
@@ -16,6 +17,7 @@ pub mod listening;
 pub mod logs;
 pub mod ready;
 pub mod recover;
+pub mod repair;
 pub mod service;
 pub mod settings;
 pub mod stage;

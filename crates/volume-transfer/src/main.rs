@@ -5,6 +5,7 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
+use volume_transfer::audit::{self, LookOptions};
 use volume_transfer::bulk::{self, BulkOptions};
 use volume_transfer::check::{self, CheckOptions};
 use volume_transfer::demo::{self, Show};
@@ -12,6 +13,7 @@ use volume_transfer::dev_stack::{self, StackOptions};
 use volume_transfer::listening::stop_on_signals;
 use volume_transfer::logs::LogFormat;
 use volume_transfer::ready::Ready;
+use volume_transfer::repair::{self, RepairOptions};
 use volume_transfer::settings::SettingsArgs;
 use volume_transfer::{config, recover, service};
 
@@ -138,6 +140,41 @@ Exits with 1 while something stays to be done, for instance a debt that only its
         #[command(flatten)]
         settings: SettingsArgs,
     },
+    /// Find what is wrong with keys, offers and records; change nothing
+    #[command(after_help = "Examples:
+  volume-transfer audit --config-file /etc/cinder/cinder.conf
+  volume-transfer audit --cloud donor --cloud recipient
+      with what only these projects can tell
+  volume-transfer audit --json | jq -r '.findings[] | [.kind, .volume, .secret] | @tsv'
+
+Takes the flags and variables of serve. docs/audit.md says what each finding means. Whose a key is
+only its project can tell; what nobody who looked could see is counted as not visible.
+
+Exits with 0 if nothing wrong was seen, with 1 if something was or was not answered.")]
+    Audit {
+        #[command(flatten)]
+        look: LookOptions,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
+    /// Say what can be done about what audit finds, and with --apply do it
+    #[command(after_help = "Examples:
+  volume-transfer repair --cloud donor --cloud recipient
+      says what it would do
+  volume-transfer repair --cloud donor --cloud recipient --apply
+  volume-transfer repair --cloud donor --item 2f5c9a0e-5f0b-4f3e-8a44-6f3f5d0e9b22 --apply
+
+Takes the flags and variables of serve. A key goes to a project with the credentials of that
+project, so its cloud has to be named. A volume is restored by a hand-over: whenever it is
+interrupted, recovery ends it. A key that is gone everywhere is reported as lost and left.
+
+Exits with 0 if nothing is left, with 1 if something is, or would be mended.")]
+    Repair {
+        #[command(flatten)]
+        repair: RepairOptions,
+        #[command(flatten)]
+        settings: SettingsArgs,
+    },
     /// Show every option with its value and where that comes from; secrets are masked
     #[command(after_help = "Examples:
   volume-transfer config
@@ -213,6 +250,14 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
             let report = recover::run(&settings).await?;
             print_report(&report, json)?;
             Ok(exit(report.is_clean()))
+        }
+        Command::Audit { look, settings } => {
+            logs.begin("error");
+            Ok(exit(audit::run(&settings.settings()?, &look).await?))
+        }
+        Command::Repair { repair, settings } => {
+            logs.begin("error");
+            Ok(exit(repair::run(&settings.settings()?, &repair).await?))
         }
         Command::Config { json, settings } => {
             logs.begin("off");

@@ -8,7 +8,7 @@ use axum::Router;
 use barbican_client::Barbican;
 use cinder_db::{Scope, Store};
 use keystone_client::{CacheLimits, Clock, Keystone, ServiceSession, Validator};
-use openstack_http::{Exchange, Tls, Wire};
+use openstack_http::{Exchange, Limits, Tls, Wire};
 use std::path::Path;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -48,27 +48,10 @@ impl Service {
     /// As [`Service::build`].
     pub async fn on_store(settings: &Settings, store: Store) -> anyhow::Result<Self> {
         let config = settings.api()?;
-        let limits = settings.limits()?;
-        let wire = |tls: &Tls| -> anyhow::Result<Arc<dyn Exchange>> {
-            Ok(Arc::new(Wire::new(tls, limits).context("TLS setup failed")?))
-        };
-        let identity = settings.auth_url()?;
-        let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-        let keystone = Keystone::new(&identity, wire(&settings.keystone_tls()?)?);
-        let credentials = settings.credentials()?;
-        let session = Arc::new(ServiceSession::new(keystone.clone(), credentials, clock.clone()));
-        let key_manager = match settings.key_manager()? {
-            Some(url) => url,
-            None => find_key_manager(settings, &identity, &session).await?,
-        };
-        let engine = Engine::new(
-            store,
-            Barbican::new(&key_manager, wire(&settings.barbican_tls()?)?),
-            session.clone(),
-            settings.quotas()?,
-            settings.engine()?,
-        );
-        let validator = Validator::new(keystone, session, clock, CacheLimits::default());
+        let peers = Peers::reach(settings).await?;
+        let engine = peers.engine(settings, store)?;
+        let Peers { identity, keystone, session, key_manager, .. } = peers;
+        let validator = Validator::new(keystone, session, clock(), CacheLimits::default());
         let router = transfer_api::router(Api {
             engine: engine.clone(),
             validator: Arc::new(validator),
@@ -76,6 +59,62 @@ impl Service {
         });
         Ok(Self { engine, router, identity, key_manager })
     }
+}
+
+/// The services beside this one, and the account that it has there.
+pub struct Peers {
+    /// Keystone's address.
+    pub identity: Url,
+    /// Keystone.
+    pub keystone: Keystone,
+    /// The service's own account.
+    pub session: Arc<ServiceSession>,
+    /// Barbican's address.
+    pub key_manager: Url,
+    /// Barbican.
+    pub barbican: Barbican,
+}
+
+impl Peers {
+    /// Asks Keystone's catalogue for Barbican, unless its address is given.
+    ///
+    /// # Errors
+    /// What is wrong with the settings or Keystone, and what to do about it.
+    pub async fn reach(settings: &Settings) -> anyhow::Result<Self> {
+        let limits = settings.limits()?;
+        let identity = settings.auth_url()?;
+        let keystone = Keystone::new(&identity, wire(&settings.keystone_tls()?, limits)?);
+        let credentials = settings.credentials()?;
+        let session = Arc::new(ServiceSession::new(keystone.clone(), credentials, clock()));
+        let key_manager = match settings.key_manager()? {
+            Some(url) => url,
+            None => find_key_manager(settings, &identity, &session).await?,
+        };
+        let barbican = Barbican::new(&key_manager, wire(&settings.barbican_tls()?, limits)?);
+        Ok(Self { identity, keystone, session, key_manager, barbican })
+    }
+
+    /// An engine on a database, with this account.
+    ///
+    /// # Errors
+    /// When the settings of quotas or times are wrong.
+    pub fn engine(&self, settings: &Settings, store: Store) -> anyhow::Result<Engine> {
+        let (session, barbican) = (self.session.clone(), self.barbican.clone());
+        Ok(Engine::new(store, barbican, session, settings.quotas()?, settings.engine()?))
+    }
+}
+
+/// The wall clock.
+pub fn clock() -> Clock {
+    Arc::new(OffsetDateTime::now_utc)
+}
+
+/// Connections over TCP and TLS.
+///
+/// # Errors
+/// When the certificates cannot be read.
+pub fn wire(tls: &Tls, limits: Limits) -> anyhow::Result<Arc<dyn Exchange>> {
+    Ok(Arc::new(Wire::new(tls, limits).context("TLS setup failed")?))
 }
 
 /// Connects to the database and makes the tables of our own.
@@ -89,15 +128,34 @@ pub async fn connect(settings: &Settings) -> anyhow::Result<Store> {
         store.create_cinder_tables().await.context("Cinder's tables could not be made")?;
     }
     // Before anything is made: a wrong path to some other file must not look like a database.
-    store.volume(&Scope::All, &VolumeId::new("")).await.context(
-        "this is not Cinder's database: it has no readable table of volumes; \
-         for development, --create-tables makes Cinder's tables",
-    )?;
+    check(&store).await?;
     store.migrate().await.context(
         "the service's own tables could not be made; is this Cinder's database, and may this \
          account create tables in it?",
     )?;
     Ok(store)
+}
+
+/// Connects to the database as it is: nothing is made or changed.
+///
+/// # Errors
+/// When the database cannot be opened, holds no Cinder, or has never seen this service.
+pub async fn connect_as_it_is(settings: &Settings) -> anyhow::Result<Store> {
+    let config = settings.database()?;
+    let store = Store::connect(&config).await.context("the database cannot be opened")?;
+    check(&store).await?;
+    store.counts().await.context(
+        "the service's own tables are not in this database; `volume-transfer recover` makes them",
+    )?;
+    Ok(store)
+}
+
+async fn check(store: &Store) -> anyhow::Result<()> {
+    store.volume(&Scope::All, &VolumeId::new("")).await.context(
+        "this is not Cinder's database: it has no readable table of volumes; \
+         for development, --create-tables makes Cinder's tables",
+    )?;
+    Ok(())
 }
 
 async fn find_key_manager(

@@ -24,6 +24,8 @@ fn every_command_has_help_with_examples() {
         &["serve"],
         &["simulate"],
         &["recover"],
+        &["audit"],
+        &["repair"],
         &["config"],
     ] {
         let output = run(&[command, &["--help"]].concat());

@@ -30,6 +30,17 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transfer-engine",
         ],
     ),
+    (
+        "transfer-audit",
+        &[
+            "barbican-client",
+            "cinder-db",
+            "keystone-client",
+            "openstack-http",
+            "transfer-core",
+            "transfer-engine",
+        ],
+    ),
     // not the clients: it must not share their faults
     ("simulator", &["cinder-db", "transfer-core"]),
     ("transfer-model", &["transfer-core"]),
@@ -75,6 +86,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "oslo-policy",
             "simulator",
             "transfer-api",
+            "transfer-audit",
             "transfer-core",
             "transfer-engine",
             "transfer-model",

@@ -11,16 +11,17 @@ use sea_query::{Expr, ExprTrait};
 use std::collections::{BTreeMap, BTreeSet};
 use transfer_core::{HandOver, SecretId, SnapshotId};
 
-/// Lets the volume and its snapshots name the new secrets, key by key.
+/// Lets the volume and its snapshots name the new secrets, key by key; a restore, its only one.
 ///
 /// A row that names a key which was not copied is a conflict: it would stay behind with a key of
 /// the wrong project. A copy that no row would name is one too: it would be stray key material.
 pub(super) async fn repoint(txn: &mut Txn, hand_over: &HandOver) -> Result<(), EndError> {
-    let new: BTreeMap<&SecretId, &SecretId> = hand_over
-        .keys()
-        .iter()
-        .filter_map(|key| key.shell.as_ref().map(|shell| (&key.old, shell)))
-        .collect();
+    let copies = hand_over.keys().iter().filter_map(|key| Some((&key.old, key.shell.as_ref()?)));
+    let mut new: BTreeMap<&SecretId, &SecretId> = copies.collect();
+    if let Some(shell) = hand_over.keys().first().and_then(|key| key.shell.as_ref()) {
+        // Of a restore, which has one key.
+        new.extend(hand_over.replaced().iter().map(|replaced| (&replaced.secret, shell)));
+    }
     let volume = find_volume(txn, &Scope::All, hand_over.volume())
         .await?
         .ok_or(EndError::ConflictingRows)?;
@@ -110,6 +111,16 @@ pub(super) async fn change_owner(
         return Err(EndError::ConflictingRows);
     }
     Ok(())
+}
+
+/// A restore changes nothing but key ids. The key has gone to whoever had to have it at the claim:
+/// that must still be so, and nobody may have begun to use the volume.
+pub(super) async fn keep_custody(txn: &mut Txn, hand_over: &HandOver) -> Result<(), EndError> {
+    let volume = find_volume(txn, &Scope::All, hand_over.volume()).await?;
+    let volume = volume.filter(|volume| [AVAILABLE, AWAITING_TRANSFER].contains(&&*volume.status));
+    let volume = volume.ok_or(EndError::ConflictingRows)?;
+    let custodian = transfers::custodian(txn, &volume).await?;
+    if custodian == hand_over.receiver() { Ok(()) } else { Err(EndError::ConflictingRows) }
 }
 
 /// The offer is over (cinder: `db/api.py` `transfer_destroy`). A volume that is not

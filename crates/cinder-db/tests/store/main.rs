@@ -1,6 +1,7 @@
 //! The store against a real database with Cinder's own tables: SQLite, or the server that
 //! `VOLUME_TRANSFER_TEST_DATABASE` names.
 
+mod audit;
 mod block_storage;
 mod claims;
 mod database;
@@ -10,6 +11,7 @@ mod fences;
 mod fixture;
 mod proxy;
 mod quotas;
+mod restore;
 mod schema;
 mod sequences;
 mod servers;

@@ -18,7 +18,7 @@ pub(super) fn one_outcome(world: &World, history: &History) -> Vec<String> {
             let took_effect = match answer.operation {
                 Operation::Accept => offer.fate == OfferFate::Accepted(answer.caller.clone()),
                 Operation::Cancel => offer.fate == OfferFate::Cancelled,
-                Operation::Initiate => continue,
+                Operation::Initiate | Operation::Restore => continue,
             };
             let explained = answers.iter().any(|other| {
                 // The rows do not tell who took an offer back.

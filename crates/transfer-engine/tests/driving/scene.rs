@@ -78,9 +78,7 @@ impl Scene {
                 engine.accept(y, offer.transfer.clone(), offer.auth_key.clone()).await
             }
             (Operation::Cancel, Some(offer)) => engine.cancel(x, offer.transfer.clone()).await,
-            (Operation::Initiate | Operation::Accept | Operation::Cancel, _) => {
-                engine.initiate(x, self.bench.offer_of()).await.map(|_offered| ())
-            }
+            (_, _) => engine.initiate(x, self.bench.offer_of()).await.map(|_offered| ()),
         }
     }
 
@@ -121,7 +119,7 @@ impl Scene {
         let (giver, receiver) = match self.operation {
             Operation::Initiate => ("x", "cinder"),
             Operation::Accept => ("cinder", "y"),
-            Operation::Cancel => ("cinder", "x"),
+            Operation::Cancel | Operation::Restore => ("cinder", "x"),
         };
         match ask {
             Ask::Metadata => (giver, "GET", "/v1/secrets/{id}"),
@@ -185,7 +183,7 @@ impl Scene {
         match self.operation {
             Operation::Initiate => (x, "awaiting-transfer", OfferFate::Open),
             Operation::Accept => (y.clone(), "available", OfferFate::Accepted(y)),
-            Operation::Cancel => (x, "available", OfferFate::Cancelled),
+            Operation::Cancel | Operation::Restore => (x, "available", OfferFate::Cancelled),
         }
     }
 }

@@ -108,6 +108,8 @@ fn commit(
             Some(accepted @ Fate::Accepted(_)) => accepted,
             Some(Fate::Open { .. } | Fate::Cancelled) | None => Fate::Cancelled,
         },
+        // Nobody here asks for one.
+        Operation::Restore => return false,
     };
     state.offers[usize::from(offer)] = Some(Offer { volume: request.volume, fate });
     if request.operation != Operation::Initiate {
@@ -154,7 +156,7 @@ fn abort(state: &mut State, slot: usize, last: Held, token: bool) {
                 usage.reserved -= 1;
             }
         }
-        Operation::Cancel => {}
+        Operation::Cancel | Operation::Restore => {}
     }
     owe_all(state, slot, ended, token);
     close(state, slot, ended);

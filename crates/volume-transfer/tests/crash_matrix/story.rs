@@ -78,7 +78,7 @@ impl Story {
     /// What has to be before the operation can be.
     pub(crate) async fn prepare(&self, operation: Operation) -> anyhow::Result<()> {
         match operation {
-            Operation::Initiate => Ok(()),
+            Operation::Initiate | Operation::Restore => Ok(()),
             Operation::Accept | Operation::Cancel => {
                 self.offer_again().await?;
                 self.stage.showed_auth_key(&self.volume, &self.y.project).await
@@ -108,7 +108,7 @@ impl Story {
                 let (id, auth_key) = self.offer()?;
                 self.y.accept(url, &id, &auth_key).await
             }
-            Operation::Cancel => self.x.cancel(url, &self.offer()?.0).await,
+            Operation::Cancel | Operation::Restore => self.x.cancel(url, &self.offer()?.0).await,
         }
     }
 
@@ -161,7 +161,7 @@ impl Story {
 
     fn tell(&self, operation: Operation, told: Told) -> anyhow::Result<()> {
         let caller = match operation {
-            Operation::Initiate => return Ok(()),
+            Operation::Initiate | Operation::Restore => return Ok(()),
             Operation::Accept => &self.y.project,
             Operation::Cancel => &self.x.project,
         };

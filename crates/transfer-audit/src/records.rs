@@ -1,0 +1,42 @@
+//! What is on record and should have ended: hand-overs and debts.
+
+use crate::{Audit, Finding, Kind};
+use cinder_db::DbError;
+use std::collections::BTreeSet;
+use transfer_core::{Authority, HandOverId};
+
+/// Hand-overs whose lease is over, and debts that are old and belong to no live hand-over.
+pub(crate) async fn wrong(audit: &Audit) -> Result<Vec<Finding>, DbError> {
+    let mut found = Vec::new();
+    let claims = audit.store.claims().await?;
+    for claim in claims.iter().filter(|claim| claim.lease_is_over) {
+        let hand_over = &claim.hand_over;
+        let what = format!("{} {} was left unfinished", hand_over.operation(), hand_over.id());
+        found.push(
+            Finding::new(Kind::ClaimExpired, what)
+                .at(hand_over.volume(), &hand_over.parties().donor)
+                .on_record(hand_over.id().as_str()),
+        );
+    }
+    let live: BTreeSet<&HandOverId> = claims.iter().map(|claim| claim.hand_over.id()).collect();
+    let now_ms = (audit.clock)().unix_timestamp_nanos() / 1_000_000;
+    let grace_ms = audit.options.older_than.as_millis();
+    for row in audit.store.debts().await? {
+        let age_ms = now_ms - i128::from(row.created_at_ms);
+        let is_old = u128::try_from(age_ms).is_ok_and(|age| age >= grace_ms);
+        if !is_old || live.contains(&row.debt.hand_over) {
+            continue;
+        }
+        let id = row.debt.id();
+        let why = row.last_error.map_or(String::new(), |error| format!(": {error}"));
+        let what =
+            format!("{} takes {}; {} attempts{why}", id.as_str(), row.debt.authority, row.attempts);
+        let project = match &row.debt.authority {
+            Authority::Service => audit.viewers.service().project(),
+            Authority::Project(project) => project,
+        };
+        let finding = Finding::new(Kind::DebtUnpaid, what).in_project(project);
+        found.push(finding.on_record(id.as_str()));
+    }
+    Ok(found)
+}

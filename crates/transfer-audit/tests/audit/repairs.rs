@@ -1,0 +1,136 @@
+//! What a repair insists on before it changes anything, and what it leaves alone.
+
+use crate::bench::{Bench, kinds};
+use simulator::Service;
+use simulator::faults::{Action, Rule};
+use transfer_audit::{Finding, Outcome};
+use transfer_core::{SecretId, VolumeId};
+
+const BYTES: [u8; 32] = [7; 32];
+
+/// A volume of the donor, not on offer, whose key is with the service.
+async fn half_cancelled() -> (Bench, VolumeId, SecretId) {
+    let bench = Bench::new().await;
+    let key = bench.secret("service", BYTES).await;
+    let volume = bench.volume("donor", &key, 1).await;
+    (bench, volume, key)
+}
+
+/// What becomes of the findings of a kind, with these credentials.
+async fn mend(bench: &Bench, kind: &str, projects: &[&str], apply: bool) -> Outcome {
+    let (_, mut findings) = bench.audit().await;
+    findings.retain(|finding: &Finding| finding.kind == kind);
+    assert_eq!(findings.len(), 1, "{findings:#?}");
+    let mut repairs = bench.repairs_by(projects).await;
+    let outcome = repairs.mend(&findings[0], apply).await;
+    assert!(repairs.finish().await);
+    outcome
+}
+
+async fn is_left(bench: &Bench, kind: &str, projects: &[&str], words: &str) {
+    let before = (bench.store.audited_volumes(None, 100).await.unwrap(), bench.simulator.secrets());
+    let outcome = mend(bench, kind, projects, true).await;
+    assert!(matches!(&outcome, Outcome::Left(why) if why.contains(words)), "{outcome:?}");
+    let after = (bench.store.audited_volumes(None, 100).await.unwrap(), bench.simulator.secrets());
+    assert_eq!(before.0, after.0);
+    assert_eq!(before.1.len(), after.1.len());
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_it_would_do_and_changes_nothing() {
+    let (bench, volume, key) = half_cancelled().await;
+    let before = bench.store.audited_volume(&volume).await.unwrap();
+    let outcome = mend(&bench, "key_with_service", &["donor"], false).await;
+    let words = format!("copy secret {key} from the service to project");
+    assert!(matches!(&outcome, Outcome::WouldMend(what) if what.contains(&words)), "{outcome:?}");
+    assert_eq!(bench.store.audited_volume(&volume).await.unwrap(), before);
+    assert_eq!(bench.simulator.secrets().len(), 1);
+    assert!(bench.store.claims().await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_key_goes_to_a_project_with_its_own_credentials_alone() {
+    let (bench, _volume, _key) = half_cancelled().await;
+    is_left(&bench, "key_with_service", &["recipient"], "needs credentials of project").await;
+    assert!(mend(&bench, "key_with_service", &["donor"], true).await.is_mended());
+    assert!(bench.audit().await.0.is_clean());
+}
+
+#[tokio::test]
+async fn a_volume_that_somebody_uses_is_left_alone() {
+    let (bench, volume, _key) = half_cancelled().await;
+    bench.status(&volume, "in-use").await;
+    is_left(&bench, "key_with_service", &["donor"], "the volume is in-use").await;
+}
+
+#[tokio::test]
+async fn of_two_different_keys_nobody_can_tell_which_is_true() {
+    let (bench, volume, _key) = half_cancelled().await;
+    let other = bench.secret("donor", [8; 32]).await;
+    bench.snapshots_name(&volume, &other).await;
+    is_left(&bench, "key_with_service", &["donor"], "hold different keys").await;
+}
+
+#[tokio::test]
+async fn a_secret_that_nobody_here_can_read_may_be_another_key() {
+    let (bench, volume, _key) = half_cancelled().await;
+    let hidden = bench.secret("third", BYTES).await;
+    bench.snapshots_name(&volume, &hidden).await;
+    is_left(&bench, "key_with_service", &["donor"], "needs credentials of the project that").await;
+}
+
+#[tokio::test]
+async fn a_restore_that_is_refused_leaves_the_rows_as_they_were_and_can_be_said_again() {
+    let (bench, _volume, _key) = half_cancelled().await;
+    for (method, template) in [("POST", "/v1/secrets"), ("PUT", "/v1/secrets/{id}")] {
+        let no = Action::Answer { status: 403, retry_after: None };
+        let rule = Rule::on(Service::Barbican, no).method(method).template(template);
+        bench.simulator.faults().add(rule);
+        is_left(&bench, "key_with_service", &["donor"], "403").await;
+        bench.simulator.faults().clear();
+    }
+    assert!(mend(&bench, "key_with_service", &["donor"], true).await.is_mended());
+    assert!(bench.audit().await.0.is_clean());
+}
+
+#[tokio::test]
+async fn a_stray_copy_is_kept_while_the_volumes_own_key_is_not_in_order() {
+    let (bench, _volume, _key) = half_cancelled().await;
+    bench.secret("donor", BYTES).await;
+    let all = &["donor", "recipient"];
+    is_left(&bench, "stray_copy", all, "the volume's own key comes first").await;
+}
+
+#[tokio::test]
+async fn a_key_of_which_no_volume_is_known_is_never_deleted() {
+    let bench = Bench::new().await;
+    bench.secret("service", BYTES).await;
+    is_left(&bench, "stray_key", &["donor"], "by hand").await;
+}
+
+#[tokio::test]
+async fn a_backups_own_copy_of_a_key_is_no_stray() {
+    let bench = Bench::new().await;
+    let key = bench.secret("donor", BYTES).await;
+    let volume = bench.volume("donor", &key, 0).await;
+    let copy = bench.secret("donor", BYTES).await;
+    bench
+        .sql(&format!(
+            "INSERT INTO backups (id, volume_id, deleted, encryption_key_id) \
+             VALUES ('b', '{volume}', FALSE, '{copy}')"
+        ))
+        .await;
+    assert_eq!(kinds(&bench.audit().await.1), [""; 0]);
+}
+
+#[tokio::test]
+async fn shells_debts_and_abandoned_hand_overs_are_ended_on_demand() {
+    let bench = Bench::new().await;
+    let shell = bench.shell("donor", "volume-transfer-of-yesterday").await;
+    let filled = bench.secret("donor", BYTES).await;
+    let outcome = mend(&bench, "stray_shell", &["donor"], true).await;
+    assert!(outcome.is_mended(), "{outcome:?}");
+    let left: Vec<_> = bench.simulator.secrets().into_iter().map(|secret| secret.id).collect();
+    assert_eq!(left, [filled.as_str()], "not {shell}");
+    assert!(bench.store.debts().await.unwrap().is_empty());
+}
