@@ -8,6 +8,7 @@ use simulator::Service;
 use simulator::faults::{Action, Rule};
 use std::path::PathBuf;
 use std::time::Duration;
+use test_database::Database;
 use transfer_core::Operation;
 use transfer_core::invariants::check_at_rest;
 use volume_transfer::stage::{Reply, Server, ServerOptions, Stage, User};
@@ -18,6 +19,7 @@ const ROUNDS: u32 = 200;
 const SEED: u64 = 20_261_124;
 
 struct Arena {
+    database: Database,
     stage: Stage,
     server: Server,
     x: User,
@@ -29,7 +31,8 @@ impl Arena {
     async fn open() -> anyhow::Result<Self> {
         println!("seed {SEED}");
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"));
-        let stage = Stage::set(binary, SEED).await?;
+        let database = Database::create().await;
+        let stage = Stage::set(binary, SEED, Some(&database.url)).await?;
         stage.log_in("admin", "admin").await?.create_encrypted_type("luks").await?;
         let x = stage.log_in("x", "donor").await?;
         let y = stage.log_in("y", "recipient").await?;
@@ -38,7 +41,7 @@ impl Arena {
         stage.simulator.faults().add(Rule::on(Service::Barbican, delay).standing());
         let options = ServerOptions { lease_ms: 30_000, ..ServerOptions::default() };
         let server = stage.start_server(&options).await?;
-        Ok(Self { stage, server, x, y, z })
+        Ok(Self { database, stage, server, x, y, z })
     }
 
     async fn new_volume(&self) -> anyhow::Result<String> {
@@ -90,6 +93,7 @@ impl Arena {
         let status = self.server.stop().await?;
         ensure!(status.success(), "the server stopped with {status}");
         self.stage.strike().await;
+        drop(self.database);
         Ok(())
     }
 }

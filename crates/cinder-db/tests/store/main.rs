@@ -3,7 +3,6 @@
 
 mod block_storage;
 mod claims;
-mod database;
 mod debts;
 mod ends;
 mod fences;

@@ -1,12 +1,12 @@
 //! What only many connections, or a server at the end of one, bring about: rivals, interruptions,
 //! broken connections. SQLite has rivals; the rest is of servers, and is said to be left out there.
 
-use crate::database::Kind;
 use crate::fixture::{Fixture, accept, cancel, copied, initiate};
 use crate::proxy::{Cut, Proxy};
 use cinder_db::{ClaimError, DbError, EndError, Scope, Store, StoreConfig, TransferQuery};
 use futures::future::join_all;
 use std::collections::BTreeMap;
+use test_database::Kind;
 use transfer_core::{HandOver, Phase};
 
 /// An encrypted volume, unless this is SQLite.

@@ -1,5 +1,7 @@
-//! The database that the tests run on: a file of SQLite, or a database of their own on the server
-//! that `VOLUME_TRANSFER_TEST_DATABASE` names. It is gone when the test is over.
+//! The database that a test runs on: a file of SQLite, or a database of its own on the server that
+//! `VOLUME_TRANSFER_TEST_DATABASE` names. It is empty at first, and gone when it is dropped.
+//!
+//! It is for tests: what it cannot do, it panics about. It knows nothing of any table.
 
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
@@ -10,17 +12,21 @@ const SERVER: &str = "VOLUME_TRANSFER_TEST_DATABASE";
 
 /// Which database it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// SQLite.
     Sqlite,
+    /// PostgreSQL.
     Postgres,
+    /// MariaDB or MySQL.
     MySql,
 }
 
-/// A fresh, empty database.
-pub(crate) struct Database {
-    pub(crate) kind: Kind,
+/// A database that was empty when it was made.
+pub struct Database {
+    /// Which database it is.
+    pub kind: Kind,
     /// As the store is told it.
-    pub(crate) url: String,
+    pub url: String,
     raw: Raw,
     _place: Place,
 }
@@ -47,12 +53,16 @@ macro_rules! each {
 }
 
 /// The server that the tests are to run on, if it is not SQLite.
-pub(crate) fn server() -> Option<String> {
+pub fn server() -> Option<String> {
     std::env::var(SERVER).ok().filter(|url| !url.is_empty())
 }
 
 impl Database {
-    pub(crate) async fn new() -> Self {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When the server does not let it.
+    pub async fn create() -> Self {
         let Some(server) = server() else {
             let directory = tempfile::tempdir().expect("directory");
             let url = format!("sqlite://{}/cinder.db?mode=rwc", directory.path().display());
@@ -72,12 +82,19 @@ impl Database {
         Self { kind, url, raw, _place: Place::Server { url: server, name } }
     }
 
-    pub(crate) async fn sql(&self, statement: &str) {
+    /// Runs a statement beside whoever else works on the database.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn sql(&self, statement: &str) {
         self.raw.execute(statement).await;
     }
 
     /// Every row that a query finds, as `column=value` texts; a boolean is 0 or 1.
-    pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn rows(&self, query: &str) -> Vec<String> {
         let mut shown = Vec::new();
         each!(&self.raw, pool => {
             // As text, whatever the type.
