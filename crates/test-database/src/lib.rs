@@ -9,6 +9,7 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Row as _, TypeInfo as _};
 
 const SERVER: &str = "VOLUME_TRANSFER_TEST_DATABASE";
+const EVERY: &str = "VOLUME_TRANSFER_TEST_EVERY";
 
 /// Which database it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +56,18 @@ macro_rules! each {
 /// The server that the tests are to run on, if it is not SQLite.
 pub fn server() -> Option<String> {
     std::env::var(SERVER).ok().filter(|url| !url.is_empty())
+}
+
+/// A suite that takes long runs every so many-th of its cases:
+/// `VOLUME_TRANSFER_TEST_EVERY`, else every one.
+///
+/// # Panics
+/// When that is no number from 1 on.
+pub fn every() -> usize {
+    let Ok(text) = std::env::var(EVERY) else { return 1 };
+    let every = text.parse().expect("VOLUME_TRANSFER_TEST_EVERY is a number");
+    assert_ne!(every, 0, "{EVERY}: from 1 on");
+    every
 }
 
 impl Database {

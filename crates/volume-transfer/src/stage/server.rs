@@ -124,12 +124,20 @@ impl Server {
         self.signal("-CONT").await
     }
 
-    /// SIGTERM, and the exit status.
+    /// SIGTERM: it takes no new requests, and ends when those under way are answered.
+    ///
+    /// # Errors
+    /// As [`Server::pause`].
+    pub async fn terminate(&self) -> anyhow::Result<()> {
+        self.signal("-TERM").await
+    }
+
+    /// [`Server::terminate`], and the exit status.
     ///
     /// # Errors
     /// When it does not stop in time.
     pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        self.signal("-TERM").await?;
+        self.terminate().await?;
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         Ok(status.context("the server does not stop")??)
     }
