@@ -128,7 +128,7 @@ fn play_on(
     server: Option<&Server>,
 ) -> Result<Value> {
     let built = workspace.target.join("release");
-    let report = directory.join("report.json");
+    let report = directory.join(format!("{}.json", server.map_or("sqlite", Server::name)));
     let (operations, restarts) = options.length();
     let restarts = if server.is_some() { restarts } else { 0 };
     let url = server.map(Server::url).transpose()?.flatten().unwrap_or_default();

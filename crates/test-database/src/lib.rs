@@ -29,7 +29,7 @@ pub struct Database {
     /// As the store is told it.
     pub url: String,
     raw: Raw,
-    _place: Place,
+    place: Place,
 }
 
 enum Raw {
@@ -40,7 +40,7 @@ enum Raw {
 
 enum Place {
     Directory(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
-    Server { url: String, name: String },
+    Server { url: String, name: String, is_there: bool },
 }
 
 macro_rules! each {
@@ -80,7 +80,7 @@ impl Database {
             let directory = tempfile::tempdir().expect("directory");
             let url = format!("sqlite://{}/cinder.db?mode=rwc", directory.path().display());
             let raw = Raw::open(&url).await;
-            return Self { kind: Kind::Sqlite, url, raw, _place: Place::Directory(directory) };
+            return Self { kind: Kind::Sqlite, url, raw, place: Place::Directory(directory) };
         };
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         Raw::open(&server).await.execute(&format!("CREATE DATABASE {name}")).await;
@@ -92,7 +92,19 @@ impl Database {
             Raw::Postgres(_) => Kind::Postgres,
             Raw::MySql(_) => Kind::MySql,
         };
-        Self { kind, url, raw, _place: Place::Server { url: server, name } }
+        Self { kind, url, raw, place: Place::Server { url: server, name, is_there: true } }
+    }
+
+    /// Removes it. Where several tests share a task, dropping it would keep the others from going on,
+    /// and the server from removing it as long as one of them is about to log in.
+    ///
+    /// # Panics
+    /// When the server does not let it.
+    pub async fn remove(mut self) {
+        if let Place::Server { url, name, is_there } = &mut self.place {
+            Raw::open(url).await.drop_database(name).await;
+            *is_there = false;
+        }
     }
 
     /// Runs a statement beside whoever else works on the database.
@@ -176,7 +188,7 @@ impl Raw {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Self::Server { url, name } = self else { return };
+        let Self::Server { url, name, is_there: true } = self else { return };
         let (url, dropped) = (url.clone(), name.clone());
         // Not in the runtime of the test, which is about to end.
         let dropping = std::thread::spawn(move || {

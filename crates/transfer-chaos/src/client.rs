@@ -249,17 +249,31 @@ impl Game {
                 break;
             }
         }
+        let owner = match &found {
+            Some((owner, _)) => Some(*owner),
+            None => self.owner(ball).await,
+        };
+        let Some(owner) = owner else { return };
         let mut board = self.board();
-        let found = found.map(|(owner, offer)| {
+        let offer = found.map(|(_, offer)| {
             let auth_key = board.auth_keys.get(&offer).cloned();
-            (owner, Some((offer, auth_key)))
+            (offer, auth_key)
         });
         if let Some(belief) = board.beliefs.get_mut(&ball.volume) {
-            // No list has it: somebody owns it, and an offer will tell whether that one does.
-            let (owner, offer) = found
-                .unwrap_or_else(|| (*ball.players.choose(dice).unwrap_or(&belief.owner), None));
             *belief = Belief { owner, offer, in_doubt: false };
         }
+    }
+
+    /// Whose the volume is, as the block storage says.
+    async fn owner(&self, ball: &Ball) -> Option<usize> {
+        let path = format!("/volumes/{}", ball.volume);
+        for (number, user) in self.users.iter().enumerate() {
+            let reply = user.block_storage(reqwest::Method::GET, &path, None).await.ok()?;
+            if reply.status == 200 {
+                return Some(number);
+            }
+        }
+        None
     }
 
     /// One list; none when there was no answer.

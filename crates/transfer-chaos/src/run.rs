@@ -93,7 +93,7 @@ pub(crate) async fn run(plan: Plan, restarter: &mut impl Restart) -> anyhow::Res
         let status = server.stop().await?;
         ensure!(status.success(), "a replica stopped with {status}");
     }
-    drop(database);
+    database.remove().await;
     Ok(Report {
         kills: fleet.kills.load(Ordering::Relaxed),
         pauses: fleet.pauses.load(Ordering::Relaxed),

@@ -96,7 +96,7 @@ impl Arena {
         let status = self.server.stop().await?;
         ensure!(status.success(), "the server stopped with {status}");
         self.stage.strike().await;
-        drop(self.database);
+        self.database.remove().await;
         Ok(())
     }
 }

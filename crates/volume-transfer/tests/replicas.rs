@@ -127,7 +127,7 @@ impl Scene {
             ensure!(status.success(), "a replica stopped with {status}");
         }
         self.stage.strike().await;
-        drop(self.database);
+        self.database.remove().await;
         Ok(())
     }
 }

@@ -263,7 +263,7 @@ impl Story {
             ensure!(status.success(), "the server stopped with {status}");
         }
         self.stage.strike().await;
-        drop(self.database);
+        self.database.remove().await;
         Ok(())
     }
 }
