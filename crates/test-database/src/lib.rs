@@ -95,8 +95,8 @@ impl Database {
         Self { kind, url, raw, place: Place::Server { url: server, name, is_there: true } }
     }
 
-    /// Removes it. Where several tests share a task, dropping it would keep the others from going on,
-    /// and the server from removing it as long as one of them is about to log in.
+    /// Removes it. Where several tests share a task, dropping it would keep the others from going
+    /// on, and the server from removing it as long as one of them is about to log in.
     ///
     /// # Panics
     /// When the server does not let it.
