@@ -44,9 +44,10 @@ pub(crate) fn untrue_answers(
         found.extend(answers.filter_map(|(index, one)| judge(index, one, &chain, &asked)));
         chains.insert(volume, chain);
     }
+    let known = chains.values().flat_map(Chain::links).map(|link| &link.offer);
+    let known: BTreeSet<&TransferId> = known.collect();
     for listed in &record.listed {
         found.extend(chains.values().flat_map(|chain| judge_list(listed, chain)));
-        let known: BTreeSet<&TransferId> = chains.values().flat_map(Chain::offers).collect();
         let unknown = listed.offers.iter().filter(|offer| !known.contains(offer));
         found.extend(unknown.map(|offer| format!("offer {offer} was listed and never was")));
     }
@@ -75,17 +76,17 @@ fn judge(index: usize, one: &Asked, chain: &Chain, others: &[&Asked]) -> Option<
 
 /// Whether there was a moment at which this refusal was right.
 fn refusal_is_founded(one: &Asked, status: Option<u16>, chain: &Chain, others: &[&Asked]) -> bool {
+    let find = |one: &Asked| one.offer.as_ref().and_then(|offer| chain.find(offer));
     let busy = || others.iter().any(|other| keeps_busy(other, one));
     match (one.operation, status) {
         (_, Some(503)) => true,
         (Operation::Initiate, Some(404)) => chain.had_another_owner(&one.project, one.span),
         (Operation::Initiate, Some(400)) => chain.was_on_offer(one.span) || busy(),
-        (Operation::Accept | Operation::Cancel, Some(404)) => match &one.offer {
+        (Operation::Accept | Operation::Cancel, Some(404)) => match find(one) {
             None => true,
-            Some(offer) => {
-                let foreign = one.operation == Operation::Cancel
-                    && chain.source_of(offer) != Some(&one.project);
-                foreign || !chain.was_open_throughout(offer, one.span)
+            Some(link) => {
+                let foreign = one.operation == Operation::Cancel && link.source != one.project;
+                foreign || !link.was_open_throughout(one.span)
             }
         },
         (Operation::Accept, Some(400)) => !one.right_key || busy(),
@@ -108,12 +109,12 @@ fn keeps_busy(other: &Asked, one: &Asked) -> bool {
 fn judge_list(listed: &Listed, chain: &Chain) -> Vec<String> {
     let Listed { project, span, offers } = listed;
     let mut found = Vec::new();
-    for offer in chain.offers() {
-        let theirs = chain.source_of(offer) == Some(project);
-        if offers.contains(offer) && !(theirs && chain.was_open_sometime(offer, *span)) {
+    for link in chain.links() {
+        let (offer, theirs) = (&link.offer, link.source == *project);
+        if offers.contains(offer) && !(theirs && link.was_open_sometime(*span)) {
             found.push(format!("offer {offer} was listed for {project} at another time: {span:?}"));
         }
-        if !offers.contains(offer) && theirs && chain.was_open_throughout(offer, *span) {
+        if theirs && link.was_open_throughout(*span) && !offers.contains(offer) {
             found.push(format!("offer {offer} was kept from {project} in a list: {span:?}"));
         }
     }

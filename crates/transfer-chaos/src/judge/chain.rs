@@ -18,9 +18,9 @@ pub(super) struct Chain {
 
 /// One offer.
 #[derive(Debug)]
-struct Link {
-    offer: TransferId,
-    source: ProjectId,
+pub(super) struct Link {
+    pub(super) offer: TransferId,
+    pub(super) source: ProjectId,
     fate: OfferFate,
     opened: Between,
     ended: Between,
@@ -107,9 +107,9 @@ impl Chain {
         open.chain(late.map(|link| format!("no order of events has a place for {link:?}")))
     }
 
-    /// The offers' ids in order.
-    pub(super) fn offers(&self) -> impl Iterator<Item = &TransferId> {
-        self.links.iter().map(|link| &link.offer)
+    /// The offers in their order.
+    pub(super) fn links(&self) -> &[Link] {
+        &self.links
     }
 
     pub(super) fn last_owner(&self) -> &ProjectId {
@@ -119,31 +119,14 @@ impl Chain {
         }
     }
 
-    pub(super) fn source_of(&self, offer: &TransferId) -> Option<&ProjectId> {
-        self.find(offer).map(|link| &link.source)
-    }
-
     /// Whether the request of this number is the one that did something.
     pub(super) fn did(&self, number: usize) -> bool {
         self.doers.contains(&number)
     }
 
-    /// Whether the offer can have been open at a moment of the span.
-    pub(super) fn was_open_sometime(&self, offer: &TransferId, span: Span) -> bool {
-        self.find(offer).is_some_and(|link| {
-            span.meets(Span { began: link.opened.earliest, ended: link.ended.latest })
-        })
-    }
-
-    /// Whether the offer was open at every moment of the span, whatever the order of events.
-    pub(super) fn was_open_throughout(&self, offer: &TransferId, span: Span) -> bool {
-        self.find(offer)
-            .is_some_and(|link| link.opened.latest < span.began && span.ended < link.ended.earliest)
-    }
-
     /// Whether the volume can have been on offer at a moment of the span.
     pub(super) fn was_on_offer(&self, span: Span) -> bool {
-        self.links.iter().any(|link| self.was_open_sometime(&link.offer, span))
+        self.links.iter().any(|link| link.was_open_sometime(span))
     }
 
     /// Whether another project can have owned the volume at a moment of the span.
@@ -159,12 +142,22 @@ impl Chain {
         owner.0 != project && Span { began: owner.1, ended: NEVER }.meets(span)
     }
 
-    fn find(&self, offer: &TransferId) -> Option<&Link> {
+    pub(super) fn find(&self, offer: &TransferId) -> Option<&Link> {
         self.links.iter().find(|link| link.offer == *offer)
     }
 }
 
 impl Link {
+    /// Whether the offer can have been open at a moment of the span.
+    pub(super) fn was_open_sometime(&self, span: Span) -> bool {
+        span.meets(Span { began: self.opened.earliest, ended: self.ended.latest })
+    }
+
+    /// Whether the offer was open at every moment of the span, whatever the order of events.
+    pub(super) fn was_open_throughout(&self, span: Span) -> bool {
+        self.opened.latest < span.began && span.ended < self.ended.earliest
+    }
+
     fn owner_afterwards(&self) -> &ProjectId {
         match &self.fate {
             OfferFate::Accepted(project) => project,
