@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{conformance, fuzz, page, process, readme, services, tidy};
+use crate::{chaos, conformance, fuzz, page, process, readme, services, tidy};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -65,7 +65,16 @@ const STEPS: &[Step] = &[
         about: "every fuzz target over its corpus, and a little beyond",
         run: fuzz::run_corpora,
     },
-    Step { name: "databases", about: "the store on MariaDB and PostgreSQL", run: services::test },
+    Step {
+        name: "databases",
+        about: "the store, replicas, crashes and races on MariaDB and PostgreSQL",
+        run: services::test,
+    },
+    Step {
+        name: "chaos",
+        about: "replicas killed and paused, Barbican failing, the database restarted",
+        run: |w| chaos::run(w, &chaos::Options::quick()),
+    },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {
         name: "clients",

@@ -4,6 +4,7 @@
 //! get it. Nothing here is needed for `cargo test --workspace` or the demo.
 #![expect(clippy::print_stdout, reason = "these commands speak to a terminal")]
 
+mod chaos;
 mod ci;
 mod conformance;
 mod fuzz;
@@ -49,6 +50,8 @@ enum Task {
         #[command(subcommand)]
         action: services::Action,
     },
+    /// Replicas killed and paused, Barbican failing, the database restarted: is every answer true?
+    Chaos(chaos::Options),
     /// The page of check --report in a browser
     Page,
 }
@@ -62,6 +65,7 @@ fn main() -> ExitCode {
         Task::Mutants(options) => mutants::run(&workspace, &options),
         Task::Conformance { suite } => conformance::run(&workspace, &suite),
         Task::Services { action } => services::run(&workspace, &action),
+        Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Page => page::run(&workspace),
     });
     match done {

@@ -95,7 +95,12 @@ impl Db {
                 pool.connect_with(options).await.map(Pool::Sqlite)
             }
             Options::Postgres(options) => {
-                limits(max).connect_with(options).await.map(Pool::Postgres)
+                let pool = limits::<Postgres>(max).after_connect(move |connection, _meta| {
+                    Box::pin(async move {
+                        connection.execute(Dialect::POSTGRES_SESSION).await.map(|_done| ())
+                    })
+                });
+                pool.connect_with(options).await.map(Pool::Postgres)
             }
             Options::MySql(options) => {
                 let pool = limits::<MySql>(max).after_connect(move |connection, _meta| {

@@ -45,8 +45,15 @@ pub(crate) enum Type {
 
 impl Dialect {
     /// What a connection to MySQL is told first. Cinder's own setting is the server's, 50 s: longer
-    /// than a caller waits.
-    pub(crate) const MYSQL_SESSION: &'static str = "SET SESSION innodb_lock_wait_timeout = 10";
+    /// than a caller waits. MariaDB, and not MySQL, ends a transaction whose process stands still,
+    /// so that nobody waits long for the rows that it has locked.
+    pub(crate) const MYSQL_SESSION: &'static str = "SET SESSION innodb_lock_wait_timeout = 10 \
+         /*M!100300 , idle_transaction_timeout = 5 */";
+
+    /// What a connection to PostgreSQL is told first: as on MariaDB, a process that stands still
+    /// loses its transaction and the locks of it.
+    pub(crate) const POSTGRES_SESSION: &'static str =
+        "SET idle_in_transaction_session_timeout = '5s'";
 
     /// Starts a transaction that is going to write, so that what is read first, under a lock, is
     /// still true when it is written on. SQLite's lock is taken at once and is on everything; the
@@ -192,8 +199,8 @@ pub(crate) fn is_disconnection(error: &sqlx::Error) -> bool {
         return [1053, 1927].contains(&number);
     }
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    // Shutdown by an administrator, after a crash; not started yet.
-    code.is_some_and(|code| ["57P01", "57P02", "57P03"].contains(&code.as_ref()))
+    // Shutdown by an administrator, after a crash; not started yet; a transaction that stood still.
+    code.is_some_and(|code| ["57P01", "57P02", "57P03", "25P03"].contains(&code.as_ref()))
 }
 
 fn mysql_number(error: &sqlx::Error) -> Option<u16> {

@@ -7,7 +7,7 @@
 
 mod reservations;
 
-pub(crate) use reservations::{commit, reserve, roll_back};
+pub(crate) use reservations::{commit, lock, reserve, roll_back};
 
 use crate::DbError;
 use crate::db::Txn;

@@ -29,7 +29,7 @@ pub enum Show {
 /// When the stage cannot be set or a request gets no reply; a fact that does not hold is no error
 /// but a false result.
 pub async fn run(binary: PathBuf, show: Show, seed: u64) -> anyhow::Result<bool> {
-    let stage = Stage::set(binary, seed).await?;
+    let stage = Stage::set(binary, seed, None).await?;
     let mut printer = Printer::new(show);
     printer.opening(stage.urls());
     let outcome = scenes::play(&stage, &ServerOptions::default(), &mut printer).await;

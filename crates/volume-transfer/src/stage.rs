@@ -16,6 +16,7 @@ use cinder_db::{Store, StoreConfig};
 use simulator::server::Running;
 use simulator::{Config, Simulator, Urls};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,6 +38,7 @@ pub struct Stage {
     binary: PathBuf,
     folder: tempfile::TempDir,
     database: String,
+    started: AtomicU32,
     servers: Running,
     volumes: CancellationToken,
     urls: Ready,
@@ -44,14 +46,15 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Sets the stage. `binary` is the `volume-transfer` program whose `serve` will be run.
+    /// Sets the stage. `binary` is the `volume-transfer` program whose `serve` will be run; the
+    /// database is the one of this URL, or a file of the stage's own.
     ///
     /// # Errors
     /// When a socket, a file or the database cannot be had.
-    pub async fn set(binary: PathBuf, seed: u64) -> anyhow::Result<Self> {
+    pub async fn set(binary: PathBuf, seed: u64, database: Option<&str>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let file = folder.path().join("cinder.sqlite");
-        let database = format!("sqlite://{}?mode=rwc", file.display());
+        let own = || format!("sqlite://{}?mode=rwc", folder.path().join("cinder.sqlite").display());
+        let database = database.map_or_else(own, str::to_owned);
         let store =
             Store::connect(&StoreConfig { url: database.clone(), max_connections: 4 }).await?;
         store.create_cinder_tables().await?;
@@ -85,15 +88,11 @@ impl Stage {
             binary,
             folder,
             database,
+            started: AtomicU32::new(0),
             servers,
             volumes,
             history: Mutex::new(History::default()),
         })
-    }
-
-    /// The database's URL.
-    pub fn database(&self) -> &str {
-        &self.database
     }
 
     /// The addresses of Keystone, Barbican and the block storage.
@@ -101,12 +100,14 @@ impl Stage {
         &self.urls
     }
 
-    /// Starts the service and waits until it answers.
+    /// Starts the service and waits until it answers. Any number of them may run at once.
     ///
     /// # Errors
     /// When it does not start; its log is part of the message.
     pub async fn start_server(&self, options: &ServerOptions) -> anyhow::Result<Server> {
-        Server::start(&self.binary, self.folder.path(), &self.urls, &self.database, options).await
+        let number = self.started.fetch_add(1, Ordering::Relaxed);
+        let files = self.folder.path().join(format!("server-{number}"));
+        Server::start(&self.binary, &files, &self.urls, &self.database, options).await
     }
 
     /// Logs a user in; the token is cached by the returned [`User`].

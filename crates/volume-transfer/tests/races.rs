@@ -1,5 +1,8 @@
 //! Races on the running server: two requests at the same moment, random delays in the key manager.
 //! Exactly one wins, every answer is true, every invariant holds.
+//!
+//! On SQLite, or on the server that `VOLUME_TRANSFER_TEST_DATABASE` names; with
+//! `VOLUME_TRANSFER_TEST_EVERY` an n-th of the rounds.
 
 #![expect(clippy::print_stdout, reason = "the figures are what is wanted of these tests")]
 
@@ -8,16 +11,18 @@ use simulator::Service;
 use simulator::faults::{Action, Rule};
 use std::path::PathBuf;
 use std::time::Duration;
+use test_database::Database;
 use transfer_core::Operation;
 use transfer_core::invariants::check_at_rest;
 use volume_transfer::stage::{Reply, Server, ServerOptions, Stage, User};
 
 /// Rounds of each race.
-const ROUNDS: u32 = 200;
+const ROUNDS: usize = 200;
 /// What the delays follow from.
 const SEED: u64 = 20_261_124;
 
 struct Arena {
+    database: Database,
     stage: Stage,
     server: Server,
     x: User,
@@ -29,7 +34,8 @@ impl Arena {
     async fn open() -> anyhow::Result<Self> {
         println!("seed {SEED}");
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"));
-        let stage = Stage::set(binary, SEED).await?;
+        let database = Database::create().await;
+        let stage = Stage::set(binary, SEED, Some(&database.url)).await?;
         stage.log_in("admin", "admin").await?.create_encrypted_type("luks").await?;
         let x = stage.log_in("x", "donor").await?;
         let y = stage.log_in("y", "recipient").await?;
@@ -38,7 +44,7 @@ impl Arena {
         stage.simulator.faults().add(Rule::on(Service::Barbican, delay).standing());
         let options = ServerOptions { lease_ms: 30_000, ..ServerOptions::default() };
         let server = stage.start_server(&options).await?;
-        Ok(Self { stage, server, x, y, z })
+        Ok(Self { database, stage, server, x, y, z })
     }
 
     async fn new_volume(&self) -> anyhow::Result<String> {
@@ -90,6 +96,7 @@ impl Arena {
         let status = self.server.stop().await?;
         ensure!(status.success(), "the server stopped with {status}");
         self.stage.strike().await;
+        self.database.remove().await;
         Ok(())
     }
 }
@@ -141,12 +148,13 @@ async fn creates(arena: &Arena) -> anyhow::Result<()> {
 
 async fn race(name: &str, round: impl AsyncFn(&Arena) -> anyhow::Result<()>) {
     let arena = Arena::open().await.expect("an arena");
-    for number in 1..=ROUNDS {
+    let rounds = ROUNDS / test_database::every();
+    for number in 1..=rounds {
         if let Err(error) = round(&arena).await {
             panic!("{name}, round {number}: {error:#}\n{}", arena.server.log());
         }
     }
-    println!("{name}: {ROUNDS} rounds, one winner each, nothing inconsistent");
+    println!("{name}: {rounds} rounds, one winner each, nothing inconsistent");
     arena.close().await.expect("an orderly end");
 }
 

@@ -23,7 +23,7 @@ const PASSWORD: &str = "pass@word";
 const PASSWORD_IN_URL: &str = "pass%40word";
 
 /// A server.
-pub(super) struct Server {
+pub(crate) struct Server {
     kind: Kind,
     directory: PathBuf,
 }
@@ -35,15 +35,15 @@ enum Kind {
 }
 
 impl Server {
-    pub(super) fn postgresql(services: &Path) -> Self {
+    pub(crate) fn postgresql(services: &Path) -> Self {
         Self { kind: Kind::Postgresql, directory: services.join("postgresql") }
     }
 
-    pub(super) fn mariadb(services: &Path) -> Self {
+    pub(crate) fn mariadb(services: &Path) -> Self {
         Self { kind: Kind::Mariadb, directory: services.join("mariadb") }
     }
 
-    pub(super) fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self.kind {
             Kind::Postgresql => "postgresql",
             Kind::Mariadb => "mariadb",
@@ -51,14 +51,14 @@ impl Server {
     }
 
     /// Where it is, if it is up.
-    pub(super) fn url(&self) -> Result<Option<String>> {
+    pub(crate) fn url(&self) -> Result<Option<String>> {
         Ok(match self.process() {
             Some(_pid) => Some(fs::read_to_string(self.file("url")).context("url")?),
             None => None,
         })
     }
 
-    pub(super) fn up(&self) -> Result<()> {
+    pub(crate) fn up(&self) -> Result<()> {
         if self.process().is_some() {
             return Ok(());
         }
@@ -91,7 +91,7 @@ impl Server {
         Ok(())
     }
 
-    pub(super) fn down(&self) -> Result<()> {
+    pub(crate) fn down(&self) -> Result<()> {
         if let Some(pid) = self.process() {
             // PostgreSQL waits for its clients after SIGTERM.
             let signal = if self.kind == Kind::Postgresql { "-INT" } else { "-TERM" };
@@ -103,7 +103,7 @@ impl Server {
         Ok(())
     }
 
-    pub(super) fn wipe(&self) -> Result<()> {
+    pub(crate) fn wipe(&self) -> Result<()> {
         if self.directory.exists() {
             fs::remove_dir_all(&self.directory).with_context(|| self.shown())?;
         }

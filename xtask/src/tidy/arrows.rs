@@ -93,6 +93,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transfer-schedules",
         ],
     ),
+    ("test-database", &[]),
+    // the service itself only as a process: it judges what that says
+    ("transfer-chaos", &["simulator", "test-database", "transfer-core", "volume-transfer"]),
     ("benches", &["transfer-core"]),
     // nobody of ours: it judges the simulator, and must share nobody's faults
     ("peer-replay", &[]),

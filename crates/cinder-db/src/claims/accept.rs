@@ -146,6 +146,9 @@ async fn reserve(
     };
     let volumes = moves.volume(volume);
     let snapshots = moves.snapshots(moving);
+    if !moves.givers.is_empty() {
+        quotas::lock(txn, moves.givers.keys().chain([recipient])).await?;
+    }
     let mut uuids = Vec::new();
     for (kind, (charge, size_gb)) in [(Kind::Volumes, volumes), (Kind::Snapshots, snapshots)] {
         if !charge.is_empty() {

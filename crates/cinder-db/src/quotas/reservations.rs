@@ -102,6 +102,21 @@ pub(crate) async fn reserve(
     Ok(Ok(uuids))
 }
 
+/// Locks all usages of these projects at once. Whoever is going to reserve for several of them does
+/// so first: two who moved something in opposite directions would each hold what the other needs.
+pub(crate) async fn lock(
+    txn: &mut Txn,
+    projects: impl IntoIterator<Item = &ProjectId>,
+) -> Result<(), DbError> {
+    if txn.has_rivals() {
+        let mut select = usage_rows(txn);
+        let projects = projects.into_iter().map(ProjectId::as_str);
+        select.and_where(Expr::col("project_id").is_in(projects));
+        txn.all(&select).await?;
+    }
+    Ok(())
+}
+
 /// Turns reservations into usage. Usage never becomes negative.
 pub(crate) async fn commit(txn: &mut Txn, uuids: &[String]) -> Result<(), DbError> {
     settle(txn, uuids, |usage, delta| {

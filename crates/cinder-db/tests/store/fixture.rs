@@ -1,12 +1,12 @@
 //! A fresh database, shorthands for what most tests do with it, and raw SQL beside the store for
 //! states that only somebody else could have made.
 
-use crate::database::Database;
 use cinder_db::{
     AcceptClaim, AuthKey, Caller, CancelClaim, InitiateClaim, NewSnapshot, NewVolume, QuotaLimits,
     Scope, Store, StoreConfig,
 };
 use std::time::Duration;
+use test_database::Database;
 use transfer_core::{Event, HandOver, SecretId, TransferId};
 
 pub(crate) const LEASE: Duration = Duration::from_secs(60);
@@ -104,7 +104,7 @@ pub(crate) fn given_up(mut hand_over: HandOver) -> HandOver {
 
 impl Fixture {
     pub(crate) async fn new() -> Self {
-        let database = Database::new().await;
+        let database = Database::create().await;
         let config = StoreConfig { url: database.url.clone(), max_connections: 4 };
         let store = Store::connect(&config).await.expect("connects");
         store.create_cinder_tables().await.expect("cinder's tables");

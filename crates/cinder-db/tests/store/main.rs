@@ -4,7 +4,6 @@
 mod audit;
 mod block_storage;
 mod claims;
-mod database;
 mod debts;
 mod ends;
 mod fences;

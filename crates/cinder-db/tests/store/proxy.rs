@@ -13,6 +13,8 @@ pub(crate) enum Cut {
     Before(&'static str),
     /// They arrive, and the server has replied, but the reply does not come back.
     After(&'static str),
+    /// As `After`, and the connection stays, with nobody at either end of it any more.
+    StillAfter(&'static str),
 }
 
 /// The way. It is gone when dropped, and every connection on it.
@@ -20,6 +22,7 @@ pub(crate) struct Proxy {
     address: SocketAddr,
     cut: Arc<Mutex<Option<Cut>>>,
     all: Arc<Notify>,
+    still: Arc<Notify>,
     serving: tokio::task::JoinHandle<()>,
 }
 
@@ -31,20 +34,23 @@ impl Proxy {
         let address = listener.local_addr().expect("an address");
         let (cut, all) = (Arc::new(Mutex::new(None)), Arc::new(Notify::new()));
         let (cut_here, all_here) = (Arc::clone(&cut), Arc::clone(&all));
+        let still = Arc::new(Notify::new());
+        let still_here = Arc::clone(&still);
         let serving = tokio::spawn(async move {
             loop {
                 let (client, _from) = listener.accept().await.expect("accepted");
                 let server = TcpStream::connect(&server).await.expect("the server is up");
                 let (cut, all) = (Arc::clone(&cut_here), Arc::clone(&all_here));
+                let still = Arc::clone(&still_here);
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = carry(client, server, &cut) => {}
+                        () = carry(client, server, &cut, &still) => {}
                         () = all.notified() => {}
                     }
                 });
             }
         });
-        Self { address, cut, all, serving }
+        Self { address, cut, all, still, serving }
     }
 
     /// The url, by this way.
@@ -60,6 +66,11 @@ impl Proxy {
     /// Whether it has not broken a connection since it was armed.
     pub(crate) fn is_armed(&self) -> bool {
         self.cut.lock().expect("whole").is_some()
+    }
+
+    /// Returns when a connection stands still.
+    pub(crate) async fn stands_still(&self) {
+        self.still.notified().await;
     }
 
     /// Breaks every connection.
@@ -82,7 +93,12 @@ fn authority(url: &str) -> &str {
 }
 
 /// Carries bytes both ways until one side has ended, or the cut comes.
-async fn carry(mut client: TcpStream, mut server: TcpStream, cut: &Mutex<Option<Cut>>) {
+async fn carry(
+    mut client: TcpStream,
+    mut server: TcpStream,
+    cut: &Mutex<Option<Cut>>,
+    still: &Notify,
+) {
     let (mut up, mut down) = ([0; 16_384], [0; 16_384]);
     loop {
         tokio::select! {
@@ -96,6 +112,10 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, cut: &Mutex<Option<
                 if due.is_some() {
                     let replied = server.read(&mut down).await.expect("its reply");
                     assert_ne!(replied, 0, "the server has hung up");
+                    if matches!(due, Some(Cut::StillAfter(_))) {
+                        still.notify_one();
+                        std::future::pending::<()>().await;
+                    }
                     return;
                 }
             }
@@ -112,7 +132,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, cut: &Mutex<Option<
 /// The cut that these bytes bring about. It happens once.
 fn due(cut: &Mutex<Option<Cut>>, bytes: &[u8]) -> Option<Cut> {
     let mut armed = cut.lock().expect("whole");
-    let (Cut::Before(mark) | Cut::After(mark)) = (*armed)?;
+    let (Cut::Before(mark) | Cut::After(mark) | Cut::StillAfter(mark)) = (*armed)?;
     // Whole words: COMMITTED is no COMMIT.
     let comes_by = bytes.windows(mark.len()).enumerate().any(|(index, window)| {
         let next = bytes.get(index + mark.len());

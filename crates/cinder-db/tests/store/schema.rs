@@ -1,8 +1,8 @@
 //! The tables that the store makes are those of a real Cinder.
 
-use crate::database::Kind;
 use crate::fixture::Fixture;
 use cinder_db::{Store, StoreConfig};
+use test_database::Kind;
 
 /// What a real Cinder makes, line by line; the file says how it was made.
 fn golden(kind: Kind) -> Vec<String> {
@@ -89,7 +89,7 @@ async fn the_tests_run_on_the_database_that_was_asked_for() {
     };
     let version = fixture.value(&format!("SELECT {version}")).await;
     assert!(version.contains(words), "{version}");
-    let asked = crate::database::server().unwrap_or_else(|| "sqlite:".to_owned());
+    let asked = test_database::server().unwrap_or_else(|| "sqlite:".to_owned());
     assert_eq!(asked.split(['+', ':']).next(), fixture.database.url.split(['+', ':']).next());
     eprintln!("database: {version}");
 }

@@ -1,12 +1,12 @@
 //! What only many connections, or a server at the end of one, bring about: rivals, interruptions,
 //! broken connections. SQLite has rivals; the rest is of servers, and is said to be left out there.
 
-use crate::database::Kind;
 use crate::fixture::{Fixture, accept, cancel, copied, initiate};
 use crate::proxy::{Cut, Proxy};
 use cinder_db::{ClaimError, DbError, EndError, Scope, Store, StoreConfig, TransferQuery};
 use futures::future::join_all;
 use std::collections::BTreeMap;
+use test_database::Kind;
 use transfer_core::{HandOver, Phase};
 
 /// An encrypted volume, unless this is SQLite.
@@ -95,6 +95,11 @@ async fn accepts_in_both_directions_wait_for_each_other_and_both_succeed() {
             store.commit(claimed.into_inner()).await.expect("committed")
         }));
         assert_eq!(accepted.await.len(), 2);
+    }
+    if fixture.database.kind == Kind::Postgres {
+        // Nobody got stuck on the way: PostgreSQL takes a second to notice that.
+        let stuck = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()";
+        assert_eq!(fixture.value(stuck).await, "0");
     }
     let reserved = "SELECT sum(reserved) FROM quota_usages";
     assert_eq!(fixture.value(reserved).await, "0");
@@ -185,6 +190,26 @@ async fn a_connection_that_breaks_before_the_commit_is_made_up_for() {
         let key = fixture.value("SELECT encryption_key_id FROM volumes").await;
         assert_eq!(key, "k+", "{cut:?}");
     }
+}
+
+#[tokio::test]
+async fn who_stands_still_in_a_transaction_does_not_keep_others_from_its_rows_for_long() {
+    let Some(fixture) = on_a_server().await else { return };
+    let copied = copied(claimed(&fixture).await);
+    let (proxy, store) = by_proxy(&fixture).await;
+    proxy.arm(Cut::StillAfter("UPDATE"));
+    let standing = tokio::spawn({
+        let copied = copied.clone();
+        async move { store.commit(copied).await }
+    });
+    proxy.stands_still().await;
+    // Its rows are locked, and nobody is there to let them go.
+    let patience = std::time::Duration::from_secs(30);
+    let ended = tokio::time::timeout(patience, fixture.store.commit(copied)).await;
+    ended.expect("the rows are let go").expect("committed");
+    let key = fixture.value("SELECT encryption_key_id FROM volumes").await;
+    assert_eq!(key, "k+");
+    standing.abort();
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The service as a child process: started, stopped, killed.
+//! The service as a child process: started, stopped, paused, killed.
 
 use crate::ready::Ready;
 use anyhow::{Context as _, bail};
@@ -40,18 +40,14 @@ pub struct Server {
 impl Server {
     pub(super) async fn start(
         binary: &Path,
-        folder: &Path,
+        files: &Path,
         urls: &Ready,
         database: &str,
         options: &ServerOptions,
     ) -> anyhow::Result<Self> {
-        let log = folder.join("server.log");
-        let ready_file = folder.join("ready.json");
-        match std::fs::remove_file(&ready_file) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
-            Ok(()) | Err(_) => {}
-        }
-        let output = std::fs::File::options().create(true).append(true).open(&log)?;
+        let log = files.with_extension("log");
+        let ready_file = files.with_extension("json");
+        let output = std::fs::File::create(&log)?;
         let child = Command::new(binary)
             .args(["serve", "--config-file", "/dev/null", "--listen", "127.0.0.1:0"])
             .args(["--database", database, "--database-connections", "8"])
@@ -99,7 +95,7 @@ impl Server {
         &self.url
     }
 
-    /// What the server logged so far, all runs of this stage included.
+    /// What the server logged so far.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_else(|error| error.to_string())
     }
@@ -112,17 +108,46 @@ impl Server {
         self.child.kill().await.context("the server cannot be killed")
     }
 
-    /// SIGTERM, and the exit status.
+    /// SIGSTOP: the process stands still, its connections stay open.
+    ///
+    /// # Errors
+    /// When it has ended, or the signal cannot be sent.
+    pub async fn pause(&self) -> anyhow::Result<()> {
+        self.signal("-STOP").await
+    }
+
+    /// SIGCONT: the process goes on, and does not know that it stood still.
+    ///
+    /// # Errors
+    /// As [`Server::pause`].
+    pub async fn resume(&self) -> anyhow::Result<()> {
+        self.signal("-CONT").await
+    }
+
+    /// SIGTERM: it takes no new requests, and ends when those under way are answered.
+    ///
+    /// # Errors
+    /// As [`Server::pause`].
+    pub async fn terminate(&self) -> anyhow::Result<()> {
+        self.signal("-TERM").await
+    }
+
+    /// [`Server::terminate`], and the exit status.
     ///
     /// # Errors
     /// When it does not stop in time.
     pub async fn stop(mut self) -> anyhow::Result<ExitStatus> {
-        let pid = self.child.id().context("the server has ended already")?;
-        let sent = Command::new("kill").arg(pid.to_string()).status().await?;
-        if !sent.success() {
-            bail!("SIGTERM could not be sent to {pid}");
-        }
+        self.terminate().await?;
         let status = tokio::time::timeout(PATIENCE, self.child.wait()).await;
         Ok(status.context("the server does not stop")??)
+    }
+
+    async fn signal(&self, signal: &str) -> anyhow::Result<()> {
+        let pid = self.child.id().context("the server has ended already")?;
+        let sent = Command::new("kill").args([signal, &pid.to_string()]).status().await?;
+        if !sent.success() {
+            bail!("{signal} could not be sent to {pid}");
+        }
+        Ok(())
     }
 }

@@ -8,6 +8,7 @@ use simulator::Service;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Mutex;
+use test_database::Database;
 use transfer_core::Operation;
 use transfer_core::invariants::{Told, check_at_rest};
 use volume_transfer::stage::{Reply, Server, ServerOptions, Stage, User};
@@ -29,6 +30,7 @@ impl fmt::Display for Keys {
 }
 
 pub(crate) struct Story {
+    database: Database,
     pub(crate) stage: Stage,
     pub(crate) server: Option<Server>,
     x: User,
@@ -41,7 +43,8 @@ pub(crate) struct Story {
 
 impl Story {
     pub(crate) async fn begin(binary: PathBuf, keys: Keys) -> anyhow::Result<Self> {
-        let stage = Stage::set(binary, 7).await?;
+        let database = Database::create().await;
+        let stage = Stage::set(binary, 7, Some(&database.url)).await?;
         let admin = stage.log_in("admin", "admin").await?;
         admin.create_encrypted_type("luks").await?;
         let x = stage.log_in("x", "donor").await?;
@@ -51,14 +54,14 @@ impl Story {
             let snapshot = x.create_snapshot(name, &volume).await?;
             if keys == Keys::Distinct {
                 let key = x.order_key().await?;
-                name_another_key(&stage, &snapshot, &key).await?;
+                name_another_key(&database, &snapshot, &key).await;
             }
         }
         let world = stage.observe().await?;
         let key = world.volumes[0].row.key.clone().context("no key")?;
         let digest = x.read_key(key.as_str()).await?.ok().context("x cannot read its own key")?;
         let server = Some(stage.start_server(&ServerOptions::default()).await?);
-        Ok(Self { stage, server, x, y, volume, offer: Mutex::new(None), digest })
+        Ok(Self { database, stage, server, x, y, volume, offer: Mutex::new(None), digest })
     }
 
     pub(crate) fn url(&self) -> anyhow::Result<String> {
@@ -260,18 +263,13 @@ impl Story {
             ensure!(status.success(), "the server stopped with {status}");
         }
         self.stage.strike().await;
+        self.database.remove().await;
         Ok(())
     }
 }
 
 /// Gives a snapshot a key of its own, as volumes have it whose key was migrated between snapshots.
-async fn name_another_key(stage: &Stage, snapshot: &str, key: &str) -> anyhow::Result<()> {
-    let database = sqlx::SqlitePool::connect(stage.database()).await?;
-    sqlx::query("UPDATE snapshots SET encryption_key_id = ? WHERE id = ?")
-        .bind(key)
-        .bind(snapshot)
-        .execute(&database)
-        .await?;
-    database.close().await;
-    Ok(())
+async fn name_another_key(database: &Database, snapshot: &str, key: &str) {
+    let names = format!("UPDATE snapshots SET encryption_key_id = '{key}' WHERE id = '{snapshot}'");
+    database.sql(&names).await;
 }

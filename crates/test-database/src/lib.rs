@@ -1,5 +1,7 @@
-//! The database that the tests run on: a file of SQLite, or a database of their own on the server
-//! that `VOLUME_TRANSFER_TEST_DATABASE` names. It is gone when the test is over.
+//! The database that a test runs on: a file of SQLite, or a database of its own on the server that
+//! `VOLUME_TRANSFER_TEST_DATABASE` names. It is empty at first, and gone when it is dropped.
+//!
+//! It is for tests: what it cannot do, it panics about. It knows nothing of any table.
 
 use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
@@ -7,22 +9,27 @@ use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Row as _, TypeInfo as _};
 
 const SERVER: &str = "VOLUME_TRANSFER_TEST_DATABASE";
+const EVERY: &str = "VOLUME_TRANSFER_TEST_EVERY";
 
 /// Which database it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Kind {
+pub enum Kind {
+    /// SQLite.
     Sqlite,
+    /// PostgreSQL.
     Postgres,
+    /// MariaDB or MySQL.
     MySql,
 }
 
-/// A fresh, empty database.
-pub(crate) struct Database {
-    pub(crate) kind: Kind,
+/// A database that was empty when it was made.
+pub struct Database {
+    /// Which database it is.
+    pub kind: Kind,
     /// As the store is told it.
-    pub(crate) url: String,
+    pub url: String,
     raw: Raw,
-    _place: Place,
+    place: Place,
 }
 
 enum Raw {
@@ -33,7 +40,7 @@ enum Raw {
 
 enum Place {
     Directory(#[expect(dead_code, reason = "removed when dropped")] tempfile::TempDir),
-    Server { url: String, name: String },
+    Server { url: String, name: String, is_there: bool },
 }
 
 macro_rules! each {
@@ -47,17 +54,33 @@ macro_rules! each {
 }
 
 /// The server that the tests are to run on, if it is not SQLite.
-pub(crate) fn server() -> Option<String> {
+pub fn server() -> Option<String> {
     std::env::var(SERVER).ok().filter(|url| !url.is_empty())
 }
 
+/// A suite that takes long runs every so many-th of its cases:
+/// `VOLUME_TRANSFER_TEST_EVERY`, else every one.
+///
+/// # Panics
+/// When that is no number from 1 on.
+pub fn every() -> usize {
+    let Ok(text) = std::env::var(EVERY) else { return 1 };
+    let every = text.parse().expect("VOLUME_TRANSFER_TEST_EVERY is a number");
+    assert_ne!(every, 0, "{EVERY}: from 1 on");
+    every
+}
+
 impl Database {
-    pub(crate) async fn new() -> Self {
+    /// Makes one.
+    ///
+    /// # Panics
+    /// When the server does not let it.
+    pub async fn create() -> Self {
         let Some(server) = server() else {
             let directory = tempfile::tempdir().expect("directory");
             let url = format!("sqlite://{}/cinder.db?mode=rwc", directory.path().display());
             let raw = Raw::open(&url).await;
-            return Self { kind: Kind::Sqlite, url, raw, _place: Place::Directory(directory) };
+            return Self { kind: Kind::Sqlite, url, raw, place: Place::Directory(directory) };
         };
         let name = format!("test_{}", uuid::Uuid::new_v4().simple());
         Raw::open(&server).await.execute(&format!("CREATE DATABASE {name}")).await;
@@ -69,15 +92,34 @@ impl Database {
             Raw::Postgres(_) => Kind::Postgres,
             Raw::MySql(_) => Kind::MySql,
         };
-        Self { kind, url, raw, _place: Place::Server { url: server, name } }
+        Self { kind, url, raw, place: Place::Server { url: server, name, is_there: true } }
     }
 
-    pub(crate) async fn sql(&self, statement: &str) {
+    /// Removes it. Where several tests share a task, dropping it would keep the others from going
+    /// on, and the server from removing it as long as one of them is about to log in.
+    ///
+    /// # Panics
+    /// When the server does not let it.
+    pub async fn remove(mut self) {
+        if let Place::Server { url, name, is_there } = &mut self.place {
+            Raw::open(url).await.drop_database(name).await;
+            *is_there = false;
+        }
+    }
+
+    /// Runs a statement beside whoever else works on the database.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn sql(&self, statement: &str) {
         self.raw.execute(statement).await;
     }
 
     /// Every row that a query finds, as `column=value` texts; a boolean is 0 or 1.
-    pub(crate) async fn rows(&self, query: &str) -> Vec<String> {
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn rows(&self, query: &str) -> Vec<String> {
         let mut shown = Vec::new();
         each!(&self.raw, pool => {
             // As text, whatever the type.
@@ -146,7 +188,7 @@ impl Raw {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Self::Server { url, name } = self else { return };
+        let Self::Server { url, name, is_there: true } = self else { return };
         let (url, dropped) = (url.clone(), name.clone());
         // Not in the runtime of the test, which is about to end.
         let dropping = std::thread::spawn(move || {
