@@ -1,6 +1,9 @@
 //! Several replicas on one database, as processes: one stands still past its lease, is killed, or
 //! is told to stop, each in the middle of an operation that the key manager holds at a known step.
 //! The others see the truth, recover, and nothing is lost.
+//!
+//! On SQLite, or on the server that `VOLUME_TRANSFER_TEST_DATABASE` names; every case, or every
+//! n-th of them as `VOLUME_TRANSFER_TEST_EVERY` says.
 
 use anyhow::{Context as _, ensure};
 use simulator::Service;
@@ -132,26 +135,19 @@ impl Scene {
     }
 }
 
-/// Every operation, held at every step.
+/// Every operation, held at every step; or every n-th of these.
 async fn each_case(
     case: impl AsyncFn(Operation, (&'static str, &'static str)) -> anyhow::Result<()>,
 ) {
-    for operation in [Operation::Initiate, Operation::Accept, Operation::Cancel] {
-        for step in STEPS {
-            let done = tokio::time::timeout(PATIENCE, case(operation, step)).await;
-            match done {
-                Ok(Ok(())) => {}
-                Ok(Err(error)) => panic!("{operation} at {step:?}: {error:#}"),
-                Err(_) => panic!("{operation} at {step:?}: nothing moves any more"),
-            }
+    let operations = [Operation::Initiate, Operation::Accept, Operation::Cancel];
+    let cases = operations.into_iter().flat_map(|operation| STEPS.map(|step| (operation, step)));
+    for (operation, step) in cases.step_by(test_database::every()) {
+        match tokio::time::timeout(PATIENCE, case(operation, step)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => panic!("{operation} at {step:?}: {error:#}"),
+            Err(_) => panic!("{operation} at {step:?}: nothing moves any more"),
         }
     }
-}
-
-/// What is still possible when the operation was taken back: the same again, at this replica.
-async fn again(scene: &Scene, operation: Operation, replica: &str) -> anyhow::Result<()> {
-    scene.act(operation, replica).await?.expect(202)?;
-    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -166,7 +162,7 @@ async fn a_replica_that_stood_still_past_its_lease_does_no_harm() {
             first.pause().await?;
             scene.recovered().await?;
             // The volume is free: the other replica does the same operation.
-            again(&scene, operation, second.url()).await?;
+            scene.act(operation, second.url()).await?.expect(202)?;
             held.release();
             first.resume().await
         };
@@ -208,7 +204,7 @@ async fn what_a_killed_replica_left_is_ended_by_another_one() {
         ensure!(answer.is_err(), "a dead replica answers: {answer:?}");
         held.release();
         scene.check(second.url()).await?;
-        again(&scene, operation, second.url()).await?;
+        scene.act(operation, second.url()).await?.expect(202)?;
         scene.check(second.url()).await?;
         scene.strike([second]).await
     })
@@ -264,7 +260,6 @@ async fn replicas_that_are_restarted_one_after_the_other_lose_nothing() {
         let scene = Scene::set().await?;
         let (mut first, mut second) = tokio::try_join!(scene.replica(), scene.replica())?;
         for _replica in 0..2 {
-            // Another project's traffic goes on at the replica that stays.
             let (stays, goes) = (&second, first);
             scene.prepare(operation, goes.url()).await?;
             let held = scene.hold(step);
