@@ -1,6 +1,8 @@
 //! The command line: exit codes, words for what is wrong, files that are written, and state that
 //! survives a restart.
 
+#[path = "cli/audit.rs"]
+mod audit;
 #[path = "cli/program.rs"]
 mod program;
 

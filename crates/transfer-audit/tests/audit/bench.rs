@@ -4,7 +4,7 @@ use axum::body::Body;
 use barbican_client::Barbican;
 use base64::Engine as _;
 use bytes::Bytes;
-use cinder_db::{NewSnapshot, NewVolume, QuotaLimits, Scope, Store, StoreConfig};
+use cinder_db::{InitiateClaim, NewSnapshot, NewVolume, QuotaLimits, Scope, Store, StoreConfig};
 use http::Request;
 use http_body_util::{BodyExt as _, Full};
 use keystone_client::{
@@ -114,6 +114,25 @@ impl Bench {
         ))
         .await;
         self.status(volume, "awaiting-transfer").await;
+    }
+
+    /// An offer by the donor that is being made.
+    pub(crate) async fn claim(&self, volume: &VolumeId, lease: Duration) {
+        let claim = InitiateClaim {
+            hand_over_id: "44444444-4444-4444-8444-444444444444".into(),
+            transfer_id: "t".into(),
+            volume: volume.clone(),
+            caller: cinder_db::Caller {
+                project: self.project("donor"),
+                user: "x".into(),
+                is_admin: false,
+            },
+            name: None,
+            no_snapshots: false,
+            encrypted_allowed: true,
+            lease,
+        };
+        self.store.claim_initiate(&claim).await.unwrap();
     }
 
     pub(crate) async fn status(&self, volume: &VolumeId, status: &str) {

@@ -4,7 +4,7 @@ use crate::bench::{Bench, kinds};
 use simulator::Service;
 use simulator::faults::{Action, Rule};
 use transfer_audit::{Finding, Outcome};
-use transfer_core::{SecretId, VolumeId};
+use transfer_core::{Authority, Debt, Garbage, SecretId, VolumeId};
 
 const BYTES: [u8; 32] = [7; 32];
 
@@ -124,7 +124,61 @@ async fn a_backups_own_copy_of_a_key_is_no_stray() {
 }
 
 #[tokio::test]
-async fn shells_debts_and_abandoned_hand_overs_are_ended_on_demand() {
+async fn a_restore_that_is_taken_over_changes_nothing_and_can_be_said_again() {
+    let (bench, volume, key) = half_cancelled().await;
+    let held = Rule::on(Service::Barbican, Action::HoldBefore).method("PUT");
+    let held = bench.simulator.faults().add(held.template("/v1/secrets/{id}"));
+    let meets = async {
+        held.reached().await;
+        bench.sql("UPDATE volume_transfer_hand_overs SET lease_expires_at_ms = 1").await;
+        assert_eq!(kinds(&bench.audit().await.1), ["claim_expired", "key_with_service"]);
+        assert_eq!(bench.engine().recover().await.unwrap().taken_over, 1);
+        held.release();
+    };
+    let all = async { tokio::join!(mend_all(&bench, "key_with_service"), meets) };
+    let (outcome, ()) =
+        tokio::time::timeout(std::time::Duration::from_secs(60), all).await.unwrap();
+    assert!(matches!(&outcome, Outcome::Left(_)), "{outcome:?}");
+    let row = bench.store.audited_volume(&volume).await.unwrap().unwrap();
+    assert_eq!(row.keys(), [&key]);
+    assert!(mend_all(&bench, "key_with_service").await.is_mended());
+    bench.repair(bench.audit().await.1).await;
+    assert!(bench.audit().await.0.is_clean());
+    assert_eq!(bench.simulator.secrets().len(), 1, "no shell is left");
+}
+
+async fn mend_all(bench: &Bench, kind: &str) -> Outcome {
+    mend(bench, kind, &["donor", "recipient"], true).await
+}
+
+#[tokio::test]
+async fn an_abandoned_hand_over_is_ended_on_demand() {
+    let bench = Bench::new().await;
+    let key = bench.secret("donor", BYTES).await;
+    let volume = bench.volume("donor", &key, 0).await;
+    bench.claim(&volume, std::time::Duration::ZERO).await;
+    assert!(mend_all(&bench, "claim_expired").await.is_mended());
+    let row = bench.store.audited_volume(&volume).await.unwrap().unwrap();
+    assert_eq!((row.status.as_str(), row.claim), ("available", None));
+    bench.repair(bench.audit().await.1).await;
+    assert!(bench.audit().await.0.is_clean());
+}
+
+#[tokio::test]
+async fn a_debt_is_paid_with_the_credentials_of_its_project_alone() {
+    let bench = Bench::new().await;
+    let garbage = bench.secret("recipient", BYTES).await;
+    let authority = Authority::Project(bench.project("recipient"));
+    let debt = Debt { hand_over: "h".into(), authority, garbage: Garbage::Secret(garbage) };
+    bench.store.owe(&[debt]).await.unwrap();
+    is_left(&bench, "debt_unpaid", &["donor"], "needs credentials of project").await;
+    assert!(mend_all(&bench, "debt_unpaid").await.is_mended());
+    assert_eq!(bench.simulator.secrets().len(), 0);
+    assert!(bench.audit().await.0.is_clean());
+}
+
+#[tokio::test]
+async fn an_empty_shell_is_swept_by_its_name_and_nothing_that_is_filled() {
     let bench = Bench::new().await;
     let shell = bench.shell("donor", "volume-transfer-of-yesterday").await;
     let filled = bench.secret("donor", BYTES).await;
