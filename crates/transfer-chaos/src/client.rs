@@ -14,8 +14,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use transfer_core::invariants::Told;
-use transfer_core::{Operation, ProjectId, TransferId, VolumeId};
-use volume_transfer::stage::{Reply, User};
+use transfer_core::{ProjectId, TransferId, VolumeId};
+use volume_transfer::stage::{Call, Reply, User};
 
 /// How long clients wait for an answer: some of them not long enough.
 const PATIENCE: [Duration; 4] = [
@@ -66,7 +66,7 @@ struct Board {
 
 /// What a client is about to do.
 struct Move {
-    operation: Operation,
+    operation: Call,
     volume: VolumeId,
     user: usize,
     offer: Option<TransferId>,
@@ -124,7 +124,7 @@ impl Game {
             (belief.owner + dice.random_range(1..self.users.len())) % self.users.len()
         };
         let mut next = Move {
-            operation: Operation::Initiate,
+            operation: Call::Initiate,
             volume: ball.volume.clone(),
             user: belief.owner,
             offer: None,
@@ -142,21 +142,21 @@ impl Game {
             ball.players.iter().copied().filter(|player| *player != belief.owner).collect();
         match (auth_key, dice.random_range(0..100)) {
             (Some(auth_key), 0..60) => {
-                next.operation = Operation::Accept;
+                next.operation = Call::Accept;
                 next.user = *others.choose(dice).unwrap_or(&belief.owner);
                 next.auth_key.clone_from(auth_key);
                 next.right_key = true;
             }
             (_, 60..67) => {
-                next.operation = Operation::Accept;
+                next.operation = Call::Accept;
                 next.user = stranger(dice);
                 "0123456789abcdef".clone_into(&mut next.auth_key);
             }
             (_, 67..74) => {
-                next.operation = Operation::Cancel;
+                next.operation = Call::Cancel;
                 next.user = stranger(dice);
             }
-            _ => next.operation = Operation::Cancel,
+            _ => next.operation = Call::Cancel,
         }
         next
     }
@@ -173,9 +173,9 @@ impl Game {
         let began = self.now();
         let asking = async {
             match next.operation {
-                Operation::Initiate => user.offer(&url, next.volume.as_str()).await,
-                Operation::Accept => user.accept(&url, offer, &next.auth_key).await,
-                Operation::Cancel => user.cancel(&url, offer).await,
+                Call::Initiate => user.offer(&url, next.volume.as_str()).await,
+                Call::Accept => user.accept(&url, offer, &next.auth_key).await,
+                Call::Cancel => user.cancel(&url, offer).await,
             }
         };
         let reply = match tokio::time::timeout(patience, asking).await {
@@ -202,7 +202,7 @@ impl Game {
         let mut belief = None;
         if answer.told == Told::Done {
             belief = match next.operation {
-                Operation::Initiate => {
+                Call::Initiate => {
                     let made = reply.and_then(|reply| told_of(&reply).ok());
                     made.map(|(id, auth_key)| {
                         board.auth_keys.insert(id.clone(), auth_key.clone());
@@ -210,8 +210,8 @@ impl Game {
                         (next.user, Some((id, Some(auth_key))))
                     })
                 }
-                Operation::Accept => Some((next.user, None)),
-                Operation::Cancel => Some((next.user, None)),
+                Call::Accept => Some((next.user, None)),
+                Call::Cancel => Some((next.user, None)),
             };
         }
         if let Some(known) = board.beliefs.get_mut(&next.volume) {

@@ -14,7 +14,8 @@ use crate::record::{Asked, Listed, Moment, Record, Span};
 use chain::Chain;
 use std::collections::{BTreeMap, BTreeSet};
 use transfer_core::invariants::{OfferView, Told, World};
-use transfer_core::{Operation, ProjectId, TransferId, VolumeId};
+use transfer_core::{ProjectId, TransferId, VolumeId};
+use volume_transfer::stage::Call;
 
 /// How long after an answer that promises nothing, or a failure, an operation may still keep others
 /// from the volume: the longest pause of a replica, its lease, and recovery.
@@ -80,18 +81,18 @@ fn refusal_is_founded(one: &Asked, status: Option<u16>, chain: &Chain, others: &
     let busy = || others.iter().any(|other| keeps_busy(other, one));
     match (one.operation, status) {
         (_, Some(503)) => true,
-        (Operation::Initiate, Some(404)) => chain.had_another_owner(&one.project, one.span),
-        (Operation::Initiate, Some(400)) => chain.was_on_offer(one.span) || busy(),
-        (Operation::Accept | Operation::Cancel, Some(404)) => match find(one) {
+        (Call::Initiate, Some(404)) => chain.had_another_owner(&one.project, one.span),
+        (Call::Initiate, Some(400)) => chain.was_on_offer(one.span) || busy(),
+        (Call::Accept | Call::Cancel, Some(404)) => match find(one) {
             None => true,
             Some(link) => {
-                let foreign = one.operation == Operation::Cancel && link.source != one.project;
+                let foreign = one.operation == Call::Cancel && link.source != one.project;
                 foreign || !link.was_open_throughout(one.span)
             }
         },
-        (Operation::Accept, Some(400)) => !one.right_key || busy(),
-        (Operation::Cancel, Some(400)) => busy(),
-        (Operation::Initiate | Operation::Accept | Operation::Cancel, _) => false,
+        (Call::Accept, Some(400)) => !one.right_key || busy(),
+        (Call::Cancel, Some(400)) => busy(),
+        (Call::Initiate | Call::Accept | Call::Cancel, _) => false,
     }
 }
 

@@ -5,7 +5,8 @@
 
 use std::collections::BTreeSet;
 use transfer_core::invariants::Told;
-use transfer_core::{Operation, ProjectId, TransferId, VolumeId};
+use transfer_core::{ProjectId, TransferId, VolumeId};
+use volume_transfer::stage::Call;
 
 /// Microseconds since the run began.
 pub(crate) type Moment = u64;
@@ -27,7 +28,7 @@ impl Span {
 /// One offer, accept or cancel.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub(crate) operation: Operation,
+    pub(crate) operation: Call,
     pub(crate) volume: VolumeId,
     /// The offer that is accepted or taken back; of an initiate, the offer that it was told of.
     pub(crate) offer: Option<TransferId>,

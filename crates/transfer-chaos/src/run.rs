@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 use test_database::Database;
 use tokio_util::sync::CancellationToken;
 use transfer_core::invariants::World;
-use transfer_core::{HandOver, Operation, ProjectId, VolumeId};
-use volume_transfer::stage::{ServerOptions, Stage, User};
+use transfer_core::{HandOver, ProjectId, VolumeId};
+use volume_transfer::stage::{Call, ServerOptions, Stage, User};
 
 /// How many volumes change hands; two of three are encrypted.
 const VOLUMES: usize = 15;
@@ -206,8 +206,8 @@ async fn account(stage: &Stage, asked: &[Asked]) -> anyhow::Result<()> {
         stage.showed_auth_key(volume.as_str(), project).await?;
     }
     for one in asked {
-        if let (Operation::Accept | Operation::Cancel, Some(offer)) = (one.operation, &one.offer) {
-            stage.told(offer.as_str(), one.operation, &one.project, one.answer.told);
+        if let (Call::Accept | Call::Cancel, Some(offer)) = (one.operation, &one.offer) {
+            stage.told(offer.as_str(), one.operation.into(), &one.project, one.answer.told);
         }
     }
     Ok(())

@@ -4,9 +4,11 @@
 //! Users speak real HTTP to both. The stage watches from outside: it keeps the [`History`] that the
 //! invariants need and can look at rows and secrets at any moment.
 
+mod call;
 mod server;
 mod user;
 
+pub use call::Call;
 pub use server::{Server, ServerOptions};
 pub use user::{Reply, User};
 

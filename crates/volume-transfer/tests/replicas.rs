@@ -12,9 +12,8 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Duration;
 use test_database::Database;
-use transfer_core::Operation;
 use transfer_core::invariants::{Told, check_at_rest};
-use volume_transfer::stage::{Reply, Server, ServerOptions, Stage, User};
+use volume_transfer::stage::{Call, Reply, Server, ServerOptions, Stage, User};
 
 /// How long a case may take.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -56,34 +55,34 @@ impl Scene {
     }
 
     /// The operation at a replica, and what its caller was told.
-    async fn act(&self, operation: Operation, replica: &str) -> anyhow::Result<Reply> {
+    async fn act(&self, operation: Call, replica: &str) -> anyhow::Result<Reply> {
         let (reply, caller) = match operation {
-            Operation::Initiate => (self.x.offer(replica, &self.volume).await?, &self.x),
-            Operation::Accept => {
+            Call::Initiate => (self.x.offer(replica, &self.volume).await?, &self.x),
+            Call::Accept => {
                 let (id, auth_key) = self.offer()?;
                 self.stage.showed_auth_key(&self.volume, &self.y.project).await?;
                 (self.y.accept(replica, &id, &auth_key).await?, &self.y)
             }
-            Operation::Cancel => (self.x.cancel(replica, &self.offer()?.0).await?, &self.x),
+            Call::Cancel => (self.x.cancel(replica, &self.offer()?.0).await?, &self.x),
         };
         let mut offer = self.offer.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
         match operation {
-            Operation::Initiate if reply.status == 202 => {
+            Call::Initiate if reply.status == 202 => {
                 *offer = Some((reply.text("/transfer/id")?, reply.text("/transfer/auth_key")?));
             }
-            Operation::Initiate => {}
-            Operation::Accept | Operation::Cancel => {
+            Call::Initiate => {}
+            Call::Accept | Call::Cancel => {
                 let (id, _) = offer.as_ref().context("no offer")?;
-                self.stage.told(id, operation, &caller.project, reply.told());
+                self.stage.told(id, operation.into(), &caller.project, reply.told());
             }
         }
         Ok(reply)
     }
 
     /// What has to be before the operation can be.
-    async fn prepare(&self, operation: Operation, replica: &str) -> anyhow::Result<()> {
-        if operation != Operation::Initiate {
-            self.act(Operation::Initiate, replica).await?.expect(202)?;
+    async fn prepare(&self, operation: Call, replica: &str) -> anyhow::Result<()> {
+        if operation != Call::Initiate {
+            self.act(Call::Initiate, replica).await?.expect(202)?;
             self.stage.rest().await?;
         }
         Ok(())
@@ -136,10 +135,8 @@ impl Scene {
 }
 
 /// Every operation, held at every step; or every n-th of these.
-async fn each_case(
-    case: impl AsyncFn(Operation, (&'static str, &'static str)) -> anyhow::Result<()>,
-) {
-    let operations = [Operation::Initiate, Operation::Accept, Operation::Cancel];
+async fn each_case(case: impl AsyncFn(Call, (&'static str, &'static str)) -> anyhow::Result<()>) {
+    let operations = [Call::Initiate, Call::Accept, Call::Cancel];
     let cases = operations.into_iter().flat_map(|operation| STEPS.map(|step| (operation, step)));
     for (operation, step) in cases.step_by(test_database::every()) {
         match tokio::time::timeout(PATIENCE, case(operation, step)).await {
@@ -170,9 +167,9 @@ async fn a_replica_that_stood_still_past_its_lease_does_no_harm() {
         let act = async {
             let (id, auth_key) = scene.offer().unwrap_or_default();
             match operation {
-                Operation::Initiate => scene.x.offer(first.url(), &scene.volume).await,
-                Operation::Accept => scene.y.accept(first.url(), &id, &auth_key).await,
-                Operation::Cancel => scene.x.cancel(first.url(), &id).await,
+                Call::Initiate => scene.x.offer(first.url(), &scene.volume).await,
+                Call::Accept => scene.y.accept(first.url(), &id, &auth_key).await,
+                Call::Cancel => scene.x.cancel(first.url(), &id).await,
             }
         };
         let (late, done) = tokio::join!(act, meanwhile);
@@ -181,7 +178,7 @@ async fn a_replica_that_stood_still_past_its_lease_does_no_harm() {
         ensure!(late.body.to_string().contains("Nothing has changed"), "{}", late.body);
         scene.check(first.url()).await?;
         let offers = scene.open_offers(first.url()).await?;
-        ensure!(offers.len() == usize::from(operation == Operation::Initiate), "{offers:?}");
+        ensure!(offers.len() == usize::from(operation == Call::Initiate), "{offers:?}");
         scene.strike([first, second]).await
     })
     .await;
@@ -226,9 +223,7 @@ async fn a_client_that_goes_to_another_replica_in_the_middle_sees_the_truth() {
             let offers = scene.open_offers(other).await?;
             ensure!(offers == before, "{offers:?}, but {before:?}");
             let rival = match (operation, scene.offer()) {
-                (Operation::Initiate, _) | (_, Err(_)) => {
-                    scene.x.offer(other, &scene.volume).await?
-                }
+                (Call::Initiate, _) | (_, Err(_)) => scene.x.offer(other, &scene.volume).await?,
                 (_, Ok((id, auth_key))) => {
                     scene.x.cancel(other, &id).await?.expect(400)?;
                     scene.y.accept(other, &id, &auth_key).await?
@@ -243,8 +238,8 @@ async fn a_client_that_goes_to_another_replica_in_the_middle_sees_the_truth() {
         reply?.expect(202)?;
         // It has happened, for every replica at once.
         let expected: Vec<String> = match operation {
-            Operation::Initiate => vec![scene.offer()?.0],
-            Operation::Accept | Operation::Cancel => Vec::new(),
+            Call::Initiate => vec![scene.offer()?.0],
+            Call::Accept | Call::Cancel => Vec::new(),
         };
         let offers = scene.open_offers(other).await?;
         ensure!(offers == expected, "{offers:?}, but {expected:?}");
@@ -288,22 +283,18 @@ async fn replicas_that_are_restarted_one_after_the_other_lose_nothing() {
 }
 
 /// X has the volume again, and it is not on offer.
-async fn back_to_the_start(
-    scene: &Scene,
-    operation: Operation,
-    replica: &str,
-) -> anyhow::Result<()> {
+async fn back_to_the_start(scene: &Scene, operation: Call, replica: &str) -> anyhow::Result<()> {
     match operation {
-        Operation::Initiate => {
-            scene.act(Operation::Cancel, replica).await?.expect(202)?;
+        Call::Initiate => {
+            scene.act(Call::Cancel, replica).await?.expect(202)?;
         }
-        Operation::Accept => {
+        Call::Accept => {
             let reply = scene.y.offer(replica, &scene.volume).await?.expect(202)?;
             let (id, auth_key) = (reply.text("/transfer/id")?, reply.text("/transfer/auth_key")?);
             scene.stage.showed_auth_key(&scene.volume, &scene.x.project).await?;
             scene.x.accept(replica, &id, &auth_key).await?.expect(202)?;
         }
-        Operation::Cancel => {}
+        Call::Cancel => {}
     }
     scene.check(replica).await
 }

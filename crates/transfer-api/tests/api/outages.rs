@@ -32,14 +32,12 @@ impl Ready {
         let stack = Stack::new().await;
         let volume = stack.encrypted_volume(&volume_id(1)).await;
         let (id, auth_key) = match operation {
-            Operation::Initiate | Operation::Restore => (String::new(), String::new()),
+            Operation::Initiate => (String::new(), String::new()),
             Operation::Accept | Operation::Cancel => stack.offer(&volume).await,
         };
         let token = match operation {
             Operation::Accept => stack.token("y", "recipient").await,
-            Operation::Initiate | Operation::Cancel | Operation::Restore => {
-                stack.token("x", "donor").await
-            }
+            Operation::Initiate | Operation::Cancel => stack.token("x", "donor").await,
         };
         Self { stack, operation, volume, id, auth_key, token }
     }
@@ -56,9 +54,7 @@ impl Ready {
                 .stack
                 .ask("POST", &format!("{root}/{id}/accept"))
                 .json(&json!({"accept": {"auth_key": self.auth_key}})),
-            Operation::Cancel | Operation::Restore => {
-                self.stack.ask("DELETE", &format!("{root}/{id}"))
-            }
+            Operation::Cancel => self.stack.ask("DELETE", &format!("{root}/{id}")),
         }
     }
 

@@ -3,7 +3,8 @@
 use crate::record::{Asked, Listed, Moment, Span};
 use std::collections::BTreeSet;
 use transfer_core::invariants::{OfferFate, OfferView, Told};
-use transfer_core::{Operation, ProjectId, TransferId, VolumeId};
+use transfer_core::{ProjectId, TransferId, VolumeId};
+use volume_transfer::stage::Call;
 
 const NEVER: Moment = Moment::MAX;
 
@@ -175,7 +176,7 @@ struct Doers<'a> {
 impl Doers<'_> {
     /// The request that made the offer: the one that was told of it, or one in doubt.
     fn opening(&mut self, offer: &OfferView, owner: &ProjectId, told: Moment) -> Option<Between> {
-        let by_owner = |one: &Asked| one.operation == Operation::Initiate && one.project == *owner;
+        let by_owner = |one: &Asked| one.operation == Call::Initiate && one.project == *owner;
         let doer = self.doer(
             |one| by_owner(one) && one.offer.as_ref() == Some(&offer.id),
             |one| by_owner(one) && one.span.began <= told,
@@ -188,10 +189,10 @@ impl Doers<'_> {
         let of_it = |one: &Asked| {
             one.offer.as_ref() == Some(&offer.id)
                 && match (&offer.fate, one.operation) {
-                    (OfferFate::Accepted(project), Operation::Accept) => {
+                    (OfferFate::Accepted(project), Call::Accept) => {
                         one.right_key && one.project == *project
                     }
-                    (OfferFate::Cancelled, Operation::Cancel) => one.project == *owner,
+                    (OfferFate::Cancelled, Call::Cancel) => one.project == *owner,
                     (OfferFate::Open | OfferFate::Accepted(_) | OfferFate::Cancelled, _) => false,
                 }
         };
@@ -225,8 +226,8 @@ impl Doers<'_> {
 fn first_told(offer: &TransferId, asked: &[&Asked], lists: &[Listed]) -> Moment {
     let of_it = asked.iter().filter(|one| one.offer.as_ref() == Some(offer));
     let named = of_it.map(|one| match one.operation {
-        Operation::Initiate => one.span.ended,
-        Operation::Accept | Operation::Cancel => one.span.began,
+        Call::Initiate => one.span.ended,
+        Call::Accept | Call::Cancel => one.span.began,
     });
     let listed = lists.iter().filter(|list| list.offers.contains(offer));
     named.chain(listed.map(|list| list.span.ended)).min().unwrap_or(NEVER)

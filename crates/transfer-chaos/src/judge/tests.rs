@@ -4,11 +4,12 @@ use super::untrue_answers;
 use crate::record::{Answer, Asked, Listed, Record, Span};
 use std::collections::BTreeMap;
 use transfer_core::invariants::{OfferFate, OfferView, Row, RowId, VolumeView, World};
-use transfer_core::{Operation, ProjectId, TransferId, VolumeId};
+use transfer_core::{ProjectId, TransferId, VolumeId};
+use volume_transfer::stage::Call;
 
 const V: &str = "v";
 
-fn asked(operation: Operation, project: &str, offer: Option<&str>, span: [u64; 2]) -> Asked {
+fn asked(operation: Call, project: &str, offer: Option<&str>, span: [u64; 2]) -> Asked {
     Asked {
         operation,
         volume: V.into(),
@@ -72,7 +73,7 @@ fn to(project: &str) -> OfferFate {
 
 /// x offers, takes back, offers again; y accepts, offers, and that stays open.
 fn past() -> (Record, World) {
-    use Operation::{Accept, Cancel, Initiate};
+    use Call::{Accept, Cancel, Initiate};
     let asked = vec![
         asked(Initiate, "x", Some("1"), [10, 20]),
         asked(Cancel, "x", Some("1"), [30, 40]),
@@ -98,7 +99,7 @@ fn found(change: impl FnOnce(&mut Record, &mut World)) -> Vec<String> {
 
 #[test]
 fn honest_answers_are_believed() {
-    use Operation::{Accept, Cancel, Initiate};
+    use Call::{Accept, Cancel, Initiate};
     let believed = |change: fn(&mut Record, &mut World)| {
         let found = found(change);
         assert!(found.is_empty(), "{found:#?}");
@@ -135,7 +136,7 @@ fn honest_answers_are_believed() {
 
 #[test]
 fn each_lie_is_noticed() {
-    use Operation::{Accept, Cancel, Initiate};
+    use Call::{Accept, Cancel, Initiate};
     let noticed = |words: &str, change: &dyn Fn(&mut Record, &mut World)| {
         let found = found(change);
         assert!(found.iter().any(|what| what.contains(words)), "{words}: {found:#?}");
