@@ -77,6 +77,11 @@ const STEPS: &[Step] = &[
     },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {
+        name: "proxies",
+        about: "HAProxy and nginx in front of the service",
+        run: |w| conformance::run(w, &conformance::Suite::Proxies),
+    },
+    Step {
         name: "clients",
         about: "the real clients against serve --dev",
         run: |w| conformance::run(w, &conformance::Suite::Clients),

@@ -20,6 +20,8 @@ pub(crate) enum Suite {
     Clients,
     /// The same against `serve` with a real Keystone and a real Barbican
     Real,
+    /// HAProxy and nginx, as packaging/ has them, in front of the service
+    Proxies,
     /// The simulated Keystone and Barbican against the real ones, request by request
     Peers(peers::Options),
 }
@@ -39,8 +41,26 @@ pub(crate) fn run(workspace: &Workspace, suite: &Suite) -> Result<()> {
     match suite {
         Suite::Clients => drive(workspace, "developer_stack.py", "developer", None),
         Suite::Real => drive(workspace, "real_services.py", "real", Some("services")),
+        Suite::Proxies => proxies(workspace),
         Suite::Peers(options) => peers::run(workspace, options),
     }
+}
+
+/// Runs the proxies; the script needs no Python but the system's.
+fn proxies(workspace: &Workspace) -> Result<()> {
+    process::run(&mut workspace.cargo(["build", "--release", "-p", "volume-transfer"]))?;
+    let directory = empty(&workspace.target.join("conformance").join("proxies"))?;
+    let mut checks = workspace.command("python3");
+    checks
+        .arg(scripts(workspace).join("proxies.py"))
+        .arg("--binary")
+        .arg(workspace.target.join("release").join("volume-transfer"))
+        .arg("--directory")
+        .arg(directory)
+        .arg("--packaging")
+        .arg(workspace.root.join("packaging"))
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    process::run(&mut checks)
 }
 
 /// Runs a script with the clients' Python, a directory of its own and, if it wants them, the real

@@ -9,7 +9,7 @@ use crate::key_bytes::KeyBytes;
 use crate::secret::{Attributes, ContentType, Metadata, SecretDocument, is_canonical, referenced};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use http::{HeaderValue, Method, StatusCode};
-use openstack_http::{Call, Exchange, Failure, Refusal, Reply, RequestId, Service, Token};
+use openstack_http::{Call, Exchange, Failure, Refusal, Reply, Service, Token};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -58,11 +58,6 @@ impl Barbican {
     /// Barbican at `endpoint`, with or without `/v1`.
     pub fn new(endpoint: &Url, exchange: Arc<dyn Exchange>) -> Self {
         Self { service: Service::new(endpoint, "v1", exchange) }
-    }
-
-    /// The same Barbican, sending this global request id with every call.
-    pub fn with_request_id(&self, id: RequestId) -> Self {
-        Self { service: self.service.with_request_id(id) }
     }
 
     /// What `id` is: `GET /v1/secrets/{id}`.

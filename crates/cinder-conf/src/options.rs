@@ -19,6 +19,7 @@ pub static TABLES: &[&[&Declared]] = &[
     key_manager::TABLE,
     oslo_policy::TABLE,
     oslo_middleware::TABLE,
+    healthcheck::TABLE,
     volume_transfer::TABLE,
 ];
 
@@ -213,10 +214,20 @@ options! {
 }
 
 options! {
+    /// `[healthcheck]`
+    healthcheck = "healthcheck" {
+        DISABLE_BY_FILE_PATH: String = "disable_by_file_path",
+            "While this file exists, /healthcheck says 503";
+    }
+}
+
+options! {
     /// `[volume_transfer]`, which Cinder does not have
     volume_transfer = "volume_transfer" {
         LISTEN: SocketAddr = "listen",
             "Address to listen on, instead of osapi_volume_listen and its port";
+        METRICS_LISTEN: SocketAddr = "metrics_listen",
+            "Address to serve /metrics on, for Prometheus; without it there are none";
         CREATE_TABLES: bool = "create_tables",
             "Make Cinder's own tables, too, where the database has none (for development)",
             .or("false");

@@ -151,7 +151,7 @@ impl Store {
     }
 }
 
-async fn count(txn: &mut Txn, table: &'static str, which: Expr) -> Result<u64, DbError> {
+pub(crate) async fn count(txn: &mut Txn, table: &'static str, which: Expr) -> Result<u64, DbError> {
     let select = Query::select()
         .expr_as(Expr::col("id").count(), "rows")
         .from(table)

@@ -6,7 +6,7 @@ use crate::credentials::Credentials;
 use crate::identity::{Identity, TokenDocument};
 use http::header::HeaderName;
 use http::{Method, StatusCode};
-use openstack_http::{Exchange, Failure, Reply, RequestId, Service, Token};
+use openstack_http::{Exchange, Failure, Reply, Service, Token};
 use std::sync::Arc;
 use url::Url;
 
@@ -46,11 +46,6 @@ impl Keystone {
     /// Keystone at `auth_url`, with or without `/v3`.
     pub fn new(auth_url: &Url, exchange: Arc<dyn Exchange>) -> Self {
         Self { service: Service::new(auth_url, "v3", exchange) }
-    }
-
-    /// The same Keystone, sending this global request id with every call.
-    pub fn with_request_id(&self, id: RequestId) -> Self {
-        Self { service: self.service.with_request_id(id) }
     }
 
     /// Gets a token: `POST /v3/auth/tokens`.

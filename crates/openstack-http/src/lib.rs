@@ -14,6 +14,7 @@
 mod exchange;
 mod failure;
 mod in_process;
+mod request_id;
 mod secret_text;
 mod service;
 mod tls;
@@ -22,7 +23,8 @@ mod wire;
 pub use exchange::{Broken, Exchange, Limits};
 pub use failure::{Failure, Refusal, Unknown};
 pub use in_process::InProcess;
+pub use request_id::RequestId;
 pub use secret_text::{Password, Token};
-pub use service::{Call, Reply, RequestId, Service};
+pub use service::{Call, Reply, Service};
 pub use tls::{Tls, TlsError};
 pub use wire::Wire;

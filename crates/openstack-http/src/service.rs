@@ -6,6 +6,7 @@
 
 use crate::exchange::Exchange;
 use crate::failure::{Failure, Refusal, Unknown};
+use crate::request_id::RequestId;
 use crate::secret_text::Token;
 use bytes::Bytes;
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
@@ -24,29 +25,11 @@ const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// A global request id, `req-` and a UUID: services log it beside their own.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestId(HeaderValue);
-
-impl RequestId {
-    /// Reads an id as oslo.middleware does: anything else than `req-<uuid>` is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let uuid = text.strip_prefix("req-")?;
-        let formed = uuid.len() == 36
-            && uuid.char_indices().all(|(at, c)| match at {
-                8 | 13 | 18 | 23 => c == '-',
-                _ => c.is_ascii_hexdigit(),
-            });
-        if formed { HeaderValue::from_str(text).ok().map(Self) } else { None }
-    }
-}
-
 /// A service: where it is, and how to reach it. Cheap to clone.
 #[derive(Clone)]
 pub struct Service {
     base: Url,
     exchange: Arc<dyn Exchange>,
-    request_id: Option<RequestId>,
 }
 
 impl Service {
@@ -66,12 +49,7 @@ impl Service {
         } else {
             base.set_path(&format!("{path}/{version}"));
         }
-        Self { base, exchange, request_id: None }
-    }
-
-    /// The same service, sending this global request id with every call.
-    pub fn with_request_id(&self, id: RequestId) -> Self {
-        Self { request_id: Some(id), ..self.clone() }
+        Self { base, exchange }
     }
 
     /// Where the service's paths begin, version included.
@@ -79,15 +57,15 @@ impl Service {
         &self.base
     }
 
-    /// Begins a request. `path` begins with a slash, stands below the version and needs no
-    /// further escaping.
+    /// Begins a request, under the id of the task that runs. `path` begins with a slash, stands
+    /// below the version and needs no further escaping.
     pub fn call(&self, method: Method, path: &str) -> Call<'_> {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path()));
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, JSON);
-        if let Some(RequestId(id)) = &self.request_id {
-            headers.insert(REQUEST_ID, id.clone());
+        if let Some(id) = RequestId::current() {
+            headers.insert(REQUEST_ID, id.header().clone());
         }
         Call {
             service: self,

@@ -211,12 +211,12 @@ async fn a_request_is_spelled_as_the_service_expects() {
     ] {
         let endpoint = Url::parse(endpoint).unwrap();
         let service = Service::new(&endpoint, "v1", exchange.clone());
-        for (service, id) in [
-            (service.with_request_id(openstack_http::RequestId::parse(id).unwrap()), id),
-            (service, "-"),
-        ] {
-            let call = service.call(http::Method::GET, "/a").query("q", "x &/%");
-            let reply = call.token(&Token::new("t")).send(&[StatusCode::OK]).await.unwrap();
+        for (under, id) in [(openstack_http::RequestId::parse(id), id), (None, "-")] {
+            let asked = async {
+                let call = service.call(http::Method::GET, "/a").query("q", "x &/%");
+                call.token(&Token::new("t")).send(&[StatusCode::OK]).await
+            };
+            let reply = openstack_http::RequestId::during(under, asked).await.unwrap();
             assert_eq!(reply.body, format!("{expected} {id}"));
         }
     }
@@ -228,6 +228,8 @@ fn only_req_and_a_uuid_is_a_request_id() {
         assert_eq!(openstack_http::RequestId::parse(text), None, "{text}");
     }
     assert_eq!(openstack_http::RequestId::parse(&format!("req-{}", "a".repeat(36))), None);
+    let upper = "req-0F8FAD5B-d9cb-469f-a165-70867728950e";
+    assert_eq!(openstack_http::RequestId::parse(upper), None, "as oslo.middleware has it");
 }
 
 #[tokio::test]

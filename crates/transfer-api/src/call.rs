@@ -133,6 +133,9 @@ impl FromRequest<Arc<Api>> for Call {
         {
             return Err(Fault::bad_request("Malformed request url").into_response());
         }
+        if let Some(id) = path.id.as_deref().filter(|id| uuid::Uuid::try_parse(id).is_ok()) {
+            tracing::Span::current().record("transfer", id);
+        }
         let endpoint = api.config.public_endpoint.as_ref();
         Ok(Self {
             context,

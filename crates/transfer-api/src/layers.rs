@@ -1,5 +1,5 @@
-//! What happens to every request before its handler: a request id and a span, the body's limit,
-//! the token, the microversion.
+//! What happens to every request before its handler: a request id, a span and a count, the body's
+//! limit, the token, the microversion.
 //!
 //! The order is that of Cinder's pipeline (`api-paste.ini`): request id, CORS, size limit, token.
 //! A body is read only after the token was found good; before, its announced length is judged.
@@ -14,40 +14,74 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use keystone_client::ValidateError;
-use openstack_http::Token;
+use openstack_http::{RequestId, Token};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 use tracing::{Instrument, Span, field};
+use transfer_metrics::{API_DURATION, API_REQUESTS};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 const COMPUTE_REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
+/// The methods that metrics tell apart; a caller may invent any number of others.
+static METHODS: [Method; 7] = [
+    Method::GET,
+    Method::POST,
+    Method::PUT,
+    Method::PATCH,
+    Method::DELETE,
+    Method::HEAD,
+    Method::OPTIONS,
+];
 
-/// Gives the request an id and a span, and logs what came of it. Paths and queries are not
-/// logged: the route's template is.
+/// Gives the request an id and a span, and tells what came of it. Paths and queries are not
+/// logged: the route's template is. Services that are asked meanwhile learn the caller's global
+/// request id, or else this request's own.
 pub(crate) async fn identify(request: Request, next: Next) -> Response {
+    let begun = Instant::now();
     let id = format!("req-{}", uuid::Uuid::new_v4());
-    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let global =
+        request.headers().get(REQUEST_ID).and_then(|id| RequestId::parse(id.to_str().ok()?));
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("", MatchedPath::as_str);
+    let method = request.method().clone();
     let span = tracing::info_span!(
         "request",
         request_id = %id,
-        method = %request.method(),
+        global_request_id = global.as_ref().and_then(|id| id.header().to_str().ok()),
+        %method,
         route,
         status = field::Empty,
         user = field::Empty,
         project = field::Empty,
+        transfer = field::Empty,
     );
-    async {
-        let mut response = next.run(request).await;
-        Span::current().record("status", response.status().as_u16());
-        tracing::info!("answered");
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        response
+    let answering = RequestId::during(global.or_else(|| RequestId::parse(&id)), next.run(request));
+    let mut response = answering.instrument(span.clone()).await;
+    span.record("status", response.status().as_u16());
+    span.in_scope(|| match route {
+        // clients look for versions before each call, and learn nothing new
+        "/" | "/v3" | "/v3/" => tracing::debug!("answered"),
+        _ => tracing::info!("answered"),
+    });
+    count(route, &method, &response, begun.elapsed());
+    if let Ok(id) = HeaderValue::from_str(&id) {
+        response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
+        response.headers_mut().insert(REQUEST_ID, id);
     }
-    .instrument(span)
-    .await
+    response
+}
+
+/// Counts a request. With and without the project in the path it is the same route.
+fn count(route: &str, method: &Method, response: &Response, took: Duration) {
+    let route = match route {
+        "" => "none".to_owned(),
+        route => route.replace("/{project_id}", ""),
+    };
+    let method = METHODS.iter().find(|known| *known == method).map_or("other", Method::as_str);
+    let status = response.status().as_str().to_owned();
+    API_DURATION.record([route.clone()], took);
+    API_REQUESTS.add([route, method.to_owned(), status], 1);
 }
 
 /// The reply to a request whose handler panicked; the panic itself is the panic hook's to report.

@@ -106,6 +106,7 @@ async fn create(State(api): Shared, call: Call) -> Result<Response, Fault> {
         encrypted_allowed: call.reaches(Microversion::ENCRYPTED),
     };
     let offered = api.engine.initiate(caller, offer).await?;
+    tracing::Span::current().record("transfer", offered.transfer.as_str());
     let row = store.transfer(&cinder_db::Scope::All, &offered.transfer).await;
     // The offer stands and this is the only reply with its key, whatever became of the row since.
     let transfer = row.ok().flatten().unwrap_or(Transfer {

@@ -2,6 +2,7 @@
 //!
 //! Key bytes live here between the read and the fill, in [`KeyBytes`], for one hand-over only.
 
+use crate::measured::phase;
 use crate::{Caller, Engine};
 use barbican_client::{ContentType, FillFailure, KeyBytes, Metadata, SecretType};
 use cinder_db::Committed;
@@ -54,12 +55,13 @@ impl<'a> Copying<'a> {
     pub(crate) async fn attempt(&self, effect: &Committed<Effect>) -> Attempt {
         let (step, outcome) = match &**effect {
             Effect::CreateShell { like, giver, receiver, name } => {
-                let outcome = self.create_shell(like, giver, receiver, name).await;
+                let shell = self.create_shell(like, giver, receiver, name);
+                let outcome = phase("create_shell", shell).await;
                 let created = |shell| Event::ShellCreated { old: like.clone(), shell };
                 (Step::CreateShell, outcome.map(created))
             }
             Effect::Fill { from, giver, shell, receiver } => {
-                let outcome = self.fill(from, giver, shell, receiver).await;
+                let outcome = phase("fill", self.fill(from, giver, shell, receiver)).await;
                 (Step::Fill, outcome.map(|()| Event::Filled { old: from.clone() }))
             }
         };

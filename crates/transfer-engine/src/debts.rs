@@ -2,7 +2,7 @@
 //!
 //! A secret that a row names is never deleted, whatever a debt says.
 
-use crate::{Caller, Engine};
+use crate::{Caller, Engine, measured};
 use cinder_db::{Committed, DbError, Ended};
 use openstack_http::Failure;
 use transfer_core::{Authority, Debt, Payment, Refusal, SecretId, Settlement};
@@ -41,7 +41,7 @@ impl Engine {
             Vec::new()
         });
         let engine = self.clone();
-        self.0.tasks.spawn(async move {
+        self.spawn(async move {
             if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {
                 tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
@@ -95,6 +95,7 @@ impl Engine {
             }
             self.0.store.settle(debt, &settlement).await?;
         }
+        measured::payments(&payments);
         Ok(payments)
     }
 

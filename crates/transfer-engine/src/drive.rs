@@ -1,6 +1,7 @@
 //! From a claim to its end: the loop that asks the protocol what comes next.
 
 use crate::copying::{Attempt, Copying};
+use crate::measured::phase;
 use crate::{Caller, Engine, TransferError};
 use cinder_db::{Committed, EndError, Ended, FenceError};
 use futures::future::join_all;
@@ -43,7 +44,7 @@ impl Engine {
 
     fn settle_later(&self, ended: Ended, callers: &[Caller]) {
         let (engine, callers) = (self.clone(), callers.to_vec());
-        self.0.tasks.spawn(async move { engine.settle_end(ended, &callers).await });
+        self.spawn(async move { engine.settle_end(ended, &callers).await });
     }
 
     async fn run(
@@ -122,9 +123,9 @@ impl Engine {
     async fn end(&self, next: HandOver, callers: &[Caller]) -> Result<Ended, TransferError> {
         let commits = next.pending() == Pending::Commit;
         let attempt = if commits {
-            self.0.store.commit(next.clone()).await
+            phase("commit", self.0.store.commit(next.clone())).await
         } else {
-            self.0.store.abort(next.clone()).await
+            phase("abort", self.0.store.abort(next.clone())).await
         };
         match attempt {
             Ok(ended) => Ok(ended),

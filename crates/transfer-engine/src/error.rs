@@ -40,6 +40,22 @@ pub enum TransferError {
     ShuttingDown,
 }
 
+impl TransferError {
+    /// The kind in one word, as metrics have it.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Claim(ClaimError::Db(_)) | Self::Database(_) => "database",
+            Self::Claim(_) => "rejected",
+            Self::Refused { .. } => "refused",
+            Self::Unavailable { .. } => "unavailable",
+            Self::TakenOver => "taken_over",
+            Self::Conflict => "conflict",
+            Self::InDoubt => "in_doubt",
+            Self::ShuttingDown => "shutting_down",
+        }
+    }
+}
+
 fn verb(step: Step) -> &'static str {
     match step {
         Step::CreateShell => "prepare the copy of the key",

@@ -18,6 +18,7 @@ mod copying;
 mod debts;
 mod drive;
 mod error;
+mod measured;
 mod options;
 mod recovery;
 mod repairs;
@@ -28,15 +29,18 @@ pub use options::{Options, OptionsError};
 pub use recovery::Recovered;
 pub use repairs::Repair;
 
+use crate::measured::phase;
 use barbican_client::Barbican;
 use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
 use keystone_client::ServiceSession;
-use openstack_http::Token;
+use openstack_http::{RequestId, Token};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tracing::Instrument as _;
 use transfer_core::{HandOverId, ProjectId, TransferId, UserId, VolumeId};
 
 /// Who calls, and the token that lends its authority for the length of the request.
@@ -132,7 +136,7 @@ impl Engine {
     /// [`TransferError`]; the rows are as before unless it says otherwise.
     pub async fn initiate(&self, caller: Caller, offer: Offer) -> Result<Offered, TransferError> {
         let engine = self.clone();
-        self.detached(async move {
+        self.detached("initiate", async move {
             let claim = InitiateClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer_id: TransferId::new(uuid::Uuid::new_v4().to_string()),
@@ -143,7 +147,7 @@ impl Engine {
                 encrypted_allowed: offer.encrypted_allowed,
                 lease: engine.0.options.lease,
             };
-            let claimed = engine.0.store.claim_initiate(&claim).await?;
+            let claimed = phase("claim", engine.0.store.claim_initiate(&claim)).await?;
             engine.drive(claimed.hand_over, &[caller]).await?;
             Ok(Offered { transfer: claim.transfer_id, auth_key: claimed.auth_key })
         })
@@ -161,7 +165,7 @@ impl Engine {
         auth_key: AuthKey,
     ) -> Result<(), TransferError> {
         let engine = self.clone();
-        self.detached(async move {
+        self.detached("accept", async move {
             let claim = AcceptClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer,
@@ -170,7 +174,7 @@ impl Engine {
                 limits: engine.0.limits.clone(),
                 lease: engine.0.options.lease,
             };
-            let claimed = engine.0.store.claim_accept(&claim).await?;
+            let claimed = phase("claim", engine.0.store.claim_accept(&claim)).await?;
             engine.drive(claimed, &[caller]).await
         })
         .await
@@ -182,14 +186,14 @@ impl Engine {
     /// [`TransferError`]; the rows are as before unless it says otherwise.
     pub async fn cancel(&self, caller: Caller, transfer: TransferId) -> Result<(), TransferError> {
         let engine = self.clone();
-        self.detached(async move {
+        self.detached("cancel", async move {
             let claim = CancelClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer,
                 caller: caller.row(),
                 lease: engine.0.options.lease,
             };
-            let claimed = engine.0.store.claim_cancel(&claim).await?;
+            let claimed = phase("claim", engine.0.store.claim_cancel(&claim)).await?;
             engine.drive(claimed, &[caller]).await
         })
         .await
@@ -206,20 +210,28 @@ impl Engine {
     /// Runs an operation in a task of its own: it goes on when its caller is gone.
     async fn detached<T: Send + 'static>(
         &self,
+        name: &'static str,
         operation: impl Future<Output = Result<T, TransferError>> + Send + 'static,
     ) -> Result<T, TransferError> {
         if self.0.stopping.is_cancelled() {
             return Err(TransferError::ShuttingDown);
         }
-        let span = tracing::Span::current();
-        let task = tracing::Instrument::instrument(operation, span);
-        match self.0.tasks.spawn(task).await {
+        match self.spawn(measured::operation(name, operation)).await {
             Ok(outcome) => outcome,
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => Err(TransferError::InDoubt),
             },
         }
+    }
+
+    /// Begins a task that belongs to the request that runs: same span, same request id.
+    fn spawn<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        let task = RequestId::during(RequestId::current(), task);
+        self.0.tasks.spawn(task.in_current_span())
     }
 }
 

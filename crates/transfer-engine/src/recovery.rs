@@ -3,8 +3,8 @@
 //! It takes over claims whose lease is over, aborts them, and pays what the service owes. It knows
 //! no caller's token, so a user's debts wait for that user's project.
 
-use crate::Engine;
 use crate::debts::Payments;
+use crate::{Engine, measured};
 use cinder_db::DbError;
 
 /// What one pass of recovery did.
@@ -22,6 +22,12 @@ impl Engine {
     /// # Errors
     /// [`DbError`] when the database does not answer; what was done stays done.
     pub async fn recover(&self) -> Result<Recovered, DbError> {
+        let pass = self.pass().await;
+        measured::recovery(&pass);
+        pass
+    }
+
+    async fn pass(&self) -> Result<Recovered, DbError> {
         let mut recovered = Recovered::default();
         let per_pass = self.0.options.debts_per_pass;
         for ended in self.0.store.take_over_expired(per_pass).await? {

@@ -2,6 +2,7 @@
 
 use crate::clouds;
 use crate::listening::serve_until;
+use crate::metrics;
 use crate::ready::Ready;
 use crate::service::{self, Service};
 use crate::settings::Settings;
@@ -137,6 +138,7 @@ fn simulate(
         identity: urls.identity,
         key_manager: urls.key_manager,
         block_storage: urls.block_storage,
+        metrics: None,
     };
     Ok(Simulated { simulator, servers, urls })
 }
@@ -186,7 +188,7 @@ pub async fn run(
     let [identity, key_manager, block_storage] = options.ports()?;
     let listener = bind(options.host, block_storage).await?;
     let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
-    let simulated = simulate(options, both, listener.local_addr()?)?;
+    let mut simulated = simulate(options, both, listener.local_addr()?)?;
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder: &Path = options.state_dir.as_deref().unwrap_or(scratch.path());
     let settings = settings.under(stack_settings(options, &simulated.urls, folder));
@@ -194,6 +196,7 @@ pub async fn run(
     let service = Service::on_store(&settings, store.clone()).await?;
     let volumes = simulated.simulator.block_storage_service(&store);
     let router = service.router.fallback_service(HandleError::new(volumes, broken));
+    simulated.urls.metrics = metrics::begin(&settings, &store, &stop).await?;
     service.engine.start_recovery();
     announce(options, &simulated)?;
     ready(&simulated.urls);

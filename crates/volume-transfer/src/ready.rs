@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// The services' addresses, without versions.
@@ -13,6 +14,9 @@ pub struct Ready {
     pub key_manager: String,
     /// Cinder, or the part of it that this service is.
     pub block_storage: String,
+    /// The service's metrics, where they are served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metrics: Option<SocketAddr>,
 }
 
 impl Ready {

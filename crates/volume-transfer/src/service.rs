@@ -1,6 +1,9 @@
 //! The transfer service: database, clients, engine and API, put together from settings.
 
+use crate::healthcheck::{self, Dependencies, Peer};
 use crate::listening::serve_until;
+use crate::measured::Measured;
+use crate::metrics;
 use crate::ready::Ready;
 use crate::settings::Settings;
 use anyhow::Context as _;
@@ -49,6 +52,7 @@ impl Service {
     pub async fn on_store(settings: &Settings, store: Store) -> anyhow::Result<Self> {
         let config = settings.api()?;
         let peers = Peers::reach(settings).await?;
+        let health = peers.health(settings, store.clone())?;
         let engine = peers.engine(settings, store)?;
         let Peers { identity, keystone, session, key_manager, .. } = peers;
         let validator = Validator::new(keystone, session, clock(), CacheLimits::default());
@@ -57,6 +61,7 @@ impl Service {
             validator: Arc::new(validator),
             config,
         });
+        let router = router.merge(healthcheck::router(health));
         Ok(Self { engine, router, identity, key_manager })
     }
 }
@@ -83,15 +88,33 @@ impl Peers {
     pub async fn reach(settings: &Settings) -> anyhow::Result<Self> {
         let limits = settings.limits()?;
         let identity = settings.auth_url()?;
-        let keystone = Keystone::new(&identity, wire(&settings.keystone_tls()?, limits)?);
+        let to_keystone = Measured::over("keystone", wire(&settings.keystone_tls()?, limits)?);
+        let keystone = Keystone::new(&identity, to_keystone);
         let credentials = settings.credentials()?;
         let session = Arc::new(ServiceSession::new(keystone.clone(), credentials, clock()));
         let key_manager = match settings.key_manager()? {
             Some(url) => url,
             None => find_key_manager(settings, &identity, &session).await?,
         };
-        let barbican = Barbican::new(&key_manager, wire(&settings.barbican_tls()?, limits)?);
+        let to_barbican = Measured::over("barbican", wire(&settings.barbican_tls()?, limits)?);
+        let barbican = Barbican::new(&key_manager, to_barbican);
         Ok(Self { identity, keystone, session, key_manager, barbican })
+    }
+
+    /// What the service cannot do without.
+    fn health(&self, settings: &Settings, store: Store) -> anyhow::Result<Dependencies> {
+        let peer = |name, url: &Url, tls: &Tls| {
+            let exchange = wire(tls, healthcheck::LIMITS)?;
+            anyhow::Ok(Peer { name, url: url.clone(), exchange })
+        };
+        Ok(Dependencies {
+            store,
+            peers: vec![
+                peer("keystone", &self.identity, &settings.keystone_tls()?)?,
+                peer("barbican", &self.key_manager, &settings.barbican_tls()?)?,
+            ],
+            disabled_by: settings.disable_by_file()?,
+        })
     }
 
     /// An engine on a database, with this account.
@@ -197,12 +220,14 @@ pub async fn run(
     }
     tracing::info!(listen = %own, key_manager = %service.key_manager, "serving");
     let engine = service.engine.clone();
+    let metrics = metrics::begin(settings, engine.store(), &stop).await?;
     engine.start_recovery();
     if let Some(path) = ready_file {
         let urls = Ready {
             identity: service.identity.to_string(),
             key_manager: service.key_manager.to_string(),
             block_storage: own.as_str().trim_end_matches('/').to_owned(),
+            metrics,
         };
         urls.write(path)?;
     }

@@ -11,14 +11,15 @@ pub use flags::SettingsArgs;
 
 use anyhow::{Context as _, bail};
 use cinder_conf::options::{
-    barbican, database, default_group, key_manager, keystone_authtoken, oslo_middleware,
-    oslo_policy as policy, volume_transfer,
+    barbican, database, default_group, healthcheck, key_manager, keystone_authtoken,
+    oslo_middleware, oslo_policy as policy, volume_transfer,
 };
 use cinder_conf::{Assignment, Conf, Declared, Multi, Opt, Origin, Wrong};
 use cinder_db::{QuotaLimits, StoreConfig};
 use keystone_client::{ApplicationCredential, Credentials, DomainRef, ProjectRef, UserRef};
 use openstack_http::{Limits, Password, Tls};
 use oslo_policy::Enforcer;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -88,6 +89,22 @@ impl Settings {
                 self.0.need(&default_group::OSAPI_VOLUME_LISTEN_PORT)?,
             ),
         })
+    }
+
+    /// Where metrics are served, if they are.
+    ///
+    /// # Errors
+    /// As [`Conf::get`].
+    pub fn metrics_listen(&self) -> Result<Option<SocketAddr>, Wrong> {
+        self.0.get(&volume_transfer::METRICS_LISTEN)
+    }
+
+    /// The file by which an operator has the health check fail.
+    ///
+    /// # Errors
+    /// As [`Conf::get`].
+    pub fn disable_by_file(&self) -> Result<Option<PathBuf>, Wrong> {
+        Ok(self.text(&healthcheck::DISABLE_BY_FILE_PATH)?.map(PathBuf::from))
     }
 
     /// Cinder's database.

@@ -10,7 +10,7 @@ mod user;
 
 pub use call::Call;
 pub use server::{Server, ServerOptions};
-pub use user::{Reply, User};
+pub use user::{Reply, User, client};
 
 use crate::ready::Ready;
 use anyhow::Context as _;
@@ -84,6 +84,7 @@ impl Stage {
                 identity: urls.identity,
                 key_manager: urls.key_manager,
                 block_storage: urls.block_storage,
+                metrics: None,
             },
             simulator,
             store,

@@ -3,6 +3,8 @@
 
 #[path = "cli/audit.rs"]
 mod audit;
+#[path = "cli/operating.rs"]
+mod operating;
 #[path = "cli/program.rs"]
 mod program;
 

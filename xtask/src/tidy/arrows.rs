@@ -10,6 +10,7 @@ use crate::workspace::Package;
 const ARROWS: &[(&str, &[&str])] = &[
     ("transfer-core", &[]),
     ("openstack-http", &[]),
+    ("transfer-metrics", &[]),
     ("oslo-policy", &[]),
     ("keystone-client", &["openstack-http", "transfer-core"]),
     ("barbican-client", &["openstack-http", "transfer-core"]),
@@ -17,7 +18,14 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("cinder-db", &["transfer-core"]),
     (
         "transfer-engine",
-        &["barbican-client", "cinder-db", "keystone-client", "openstack-http", "transfer-core"],
+        &[
+            "barbican-client",
+            "cinder-db",
+            "keystone-client",
+            "openstack-http",
+            "transfer-core",
+            "transfer-metrics",
+        ],
     ),
     (
         "transfer-api",
@@ -28,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "oslo-policy",
             "transfer-core",
             "transfer-engine",
+            "transfer-metrics",
         ],
     ),
     (
@@ -89,6 +98,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "transfer-audit",
             "transfer-core",
             "transfer-engine",
+            "transfer-metrics",
             "transfer-model",
             "transfer-schedules",
         ],

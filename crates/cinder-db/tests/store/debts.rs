@@ -1,6 +1,6 @@
 //! Debts stay until they are paid, and what is named is never garbage.
 
-use cinder_db::InitiateClaim;
+use cinder_db::{Ages, InitiateClaim};
 use std::time::Duration;
 
 use crate::fixture::{Fixture, accept, copied, given_up, initiate};
@@ -132,4 +132,39 @@ async fn a_debt_is_left_to_its_driver_while_the_lease_lasts() {
         let found = fixture.store.due_service_debts(10).await.expect("looked up");
         assert_eq!(found.len(), due, "{lease:?}");
     }
+}
+
+#[tokio::test]
+async fn what_stands_is_counted_by_who_can_pay_and_by_age() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let hour = Duration::from_secs(3600);
+    let ages = [Duration::ZERO, hour, 24 * hour];
+    let nothing = store.standing(&ages).await.expect("looked up");
+    assert_eq!(nothing.open_offers, 0);
+    assert_eq!(
+        (&nothing.service_debts, &nothing.project_debts.oldest),
+        (&Ages { at_least: vec![0, 0, 0], oldest: Duration::ZERO }, &Duration::ZERO)
+    );
+    fixture.volume("v1", "x", None).await;
+    fixture.offer("t1", "v1", "x").await;
+    let owed = [
+        debt(Authority::Service, "k1"),
+        debt(Authority::Project("x".into()), "k2"),
+        debt(Authority::Project("y".into()), "k3"),
+    ];
+    store.owe(&owed).await.expect("recorded");
+    fixture
+        .sql(
+            "UPDATE volume_transfer_debts SET created_at_ms = created_at_ms - 7200000 \
+             WHERE target = 'k2'",
+        )
+        .await;
+    let standing = store.standing(&ages).await.expect("looked up");
+    assert_eq!(standing.open_offers, 1);
+    assert_eq!((standing.counts.service_debts, standing.counts.project_debts), (1, 2));
+    assert_eq!(standing.service_debts.at_least, [1, 0, 0]);
+    assert!(standing.service_debts.oldest < hour);
+    assert_eq!(standing.project_debts.at_least, [2, 1, 0]);
+    assert!(standing.project_debts.oldest >= 2 * hour);
 }

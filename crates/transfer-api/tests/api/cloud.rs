@@ -1,6 +1,7 @@
 //! A cloud without sockets, whose time stands still, and services on it: database files, clients,
 //! and the simulator. Shared by the test crates beside this one.
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use barbican_client::Barbican;
@@ -11,11 +12,11 @@ use keystone_client::{
     CacheLimits, Clock, Credentials, DomainRef, Keystone, ProjectRef, ServiceSession, UserRef,
     Validator,
 };
-use openstack_http::{Exchange, InProcess, Limits, Password};
+use openstack_http::{Broken, Exchange, InProcess, Limits, Password};
 use serde_json::{Value, json};
 use simulator::faults::FaultyService;
 use simulator::{Config, Simulator};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use time::macros::datetime;
 use tokio::sync::OnceCell;
@@ -36,6 +37,27 @@ pub(crate) struct Cloud {
     pub(crate) simulator: Simulator,
     keystone: InProcess,
     pub(crate) barbican: InProcess,
+    /// The request ids that the services were told.
+    pub(crate) told: Told,
+}
+
+/// Request ids, in the order in which services were told them.
+pub(crate) type Told = Arc<Mutex<Vec<String>>>;
+
+/// The way to a service, where somebody writes down under which id it is asked.
+struct Overheard(InProcess, Told);
+
+#[async_trait]
+impl Exchange for Overheard {
+    async fn exchange(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, Broken> {
+        let id = request.headers().get("x-openstack-request-id");
+        let id = id.map_or("none", |id| id.to_str().unwrap()).to_owned();
+        self.1.lock().unwrap().push(id);
+        self.0.exchange(request).await
+    }
 }
 
 /// A reply, read to its end.
@@ -65,7 +87,7 @@ impl Cloud {
         let keystone = in_process(simulator.keystone_service());
         let barbican = in_process(simulator.barbican_service());
         let database = format!("sqlite://{}", file.display());
-        Self { _folder: folder, database, simulator, keystone, barbican }
+        Self { _folder: folder, database, simulator, keystone, barbican, told: Told::default() }
     }
 
     /// The database, as one more process opens it.
@@ -81,9 +103,12 @@ impl Cloud {
         config: ApiConfig,
     ) -> (Engine, Router) {
         let urls = self.simulator.urls();
-        let exchange: Arc<dyn Exchange> = Arc::new(in_process(self.simulator.keystone_service()));
+        let overheard = |service| -> Arc<dyn Exchange> {
+            Arc::new(Overheard(in_process(service), self.told.clone()))
+        };
+        let exchange = overheard(self.simulator.keystone_service());
         let keystone = Keystone::new(&urls.identity.parse().unwrap(), exchange);
-        let exchange: Arc<dyn Exchange> = Arc::new(in_process(self.simulator.barbican_service()));
+        let exchange = overheard(self.simulator.barbican_service());
         let barbican = Barbican::new(&urls.key_manager.parse().unwrap(), exchange);
         let time = self.simulator.clock().clone();
         let clock: Clock = Arc::new(move || time.now());

@@ -76,3 +76,30 @@ async fn a_request_is_logged_without_its_token_and_its_auth_key() {
         assert!(!log.contains(secret), "a secret of {} letters is in the log", secret.len());
     }
 }
+
+#[tokio::test]
+async fn services_are_asked_under_the_callers_request_id_or_else_the_requests_own() {
+    let global = "req-0f8fad5b-d9cb-469f-a165-70867728950e";
+    for (sent, forwarded) in [(Some(global), Some(global)), (Some("req-bogus"), None), (None, None)]
+    {
+        let stack = Stack::new().await;
+        let volume = stack.encrypted_volume(&volume_id(1)).await;
+        let token = stack.token("x", "donor").await;
+        stack.take_request_ids();
+        let body = json!({"transfer": {"volume_id": volume.as_str()}});
+        let mut ask = stack.ask("POST", "/v3/volume-transfers").token(&token).version("3.70");
+        if let Some(id) = sent {
+            ask = ask.header("x-openstack-request-id", id);
+        }
+        let offered = ask.json(&body).send().await;
+        assert_eq!(offered.status, 202, "{}", offered.text);
+        stack.come_to_rest().await;
+        let own = offered.header("x-openstack-request-id").unwrap();
+        assert_eq!(offered.header("x-compute-request-id"), Some(own));
+        assert_ne!(Some(own), sent);
+        let told = stack.take_request_ids();
+        assert!(told.len() > 3, "too few calls to judge by: {told:?}");
+        let expected = forwarded.unwrap_or(own);
+        assert!(told.iter().all(|id| id == expected), "{expected}: {told:?}");
+    }
+}

@@ -177,6 +177,11 @@ impl Stack {
     }
 
     /// Waits until what requests left to do in the background is done. The engine takes no more.
+    /// The request ids that services were told since they were last taken.
+    pub(crate) fn take_request_ids(&self) -> Vec<String> {
+        std::mem::take(&mut self.cloud.told.lock().unwrap())
+    }
+
     pub(crate) async fn come_to_rest(&self) {
         assert!(self.engine.shut_down(STOPPING).await);
     }
