@@ -1,10 +1,11 @@
-"""`cargo xtask conformance proxies`: HAProxy and nginx with the files of packaging/.
+"""`cargo xtask conformance proxies`: the files of packaging/, tried with what they are for.
 
     proxies.py --binary volume-transfer --directory DIR --packaging DIR
 
-In front of `serve --dev`, which is the transfer service here, and of a stand-in for cinder-api,
-which repeats what it was sent. Of the example files only the addresses are changed. Exit code 0
-when every step passed. Needs Python's standard library and both proxies.
+HAProxy and nginx stand in front of `serve --dev`, which is the transfer service here, and of a
+stand-in for cinder-api, which repeats what it was sent. Of the example files only the addresses are
+changed. systemd judges the unit. Exit code 0 when every step passed. Needs no Python but the
+standard library.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import json
 import os
 import pathlib
 import shutil
+import subprocess
 import sys
 import threading
 
@@ -22,7 +24,9 @@ from report import Report, expect
 
 PUBLIC = "https://cloud.example/volume"
 REQUEST_ID = "req-0f8fad5b-d9cb-469f-a165-70867728950e"
-PACKAGES = {"haproxy": "haproxy", "nginx": "nginx-light"}
+PACKAGES = {"haproxy": "haproxy", "nginx": "nginx-light", "systemd-analyze": "systemd"}
+# of 100; what has no protection at all is at 96
+EXPOSURE = 20
 LARGE = b" " * 200_000
 
 
@@ -225,6 +229,23 @@ def configuration(example, directory, front, service, stand):
     return changed
 
 
+def unit(report, packaging, binary, directory):
+    """The unit, with the binary of this run."""
+    with report.scenario("systemd"):
+        text = (packaging / "volume-transfer.service").read_text()
+        expect("=/usr/bin/volume-transfer " in text, "the unit starts something else")
+        changed = directory / "volume-transfer.service"
+        changed.write_text(text.replace("=/usr/bin/volume-transfer ", f"={binary} "))
+        for what, argv in [
+            ("the unit is well-formed", ["verify"]),
+            ("it is confined", ["security", "--offline=yes", f"--threshold={EXPOSURE}"]),
+        ]:
+            with report.step(what):
+                done = subprocess.run(["systemd-analyze", *argv, changed], check=False,
+                                      capture_output=True, text=True)
+                expect(done.returncode == 0, done.stdout + done.stderr)
+
+
 def command(name, changed, directory):
     """How a proxy is started in the foreground."""
     if name == "haproxy":
@@ -255,6 +276,7 @@ def main():
     directory = given.directory
     ready, conf = directory / "ready.json", directory / "cinder.conf"
     conf.write_text(f"[DEFAULT]\npublic_endpoint = {PUBLIC}\n")
+    unit(report, given.packaging, given.binary, directory)
     with Stand() as stand, Process("volume-transfer", [
         given.binary, "serve", "--dev", "--ephemeral", "--ready-file", ready,
         "--config-file", conf,

@@ -45,6 +45,8 @@ async fn a_request_is_logged_without_its_token_and_its_auth_key() {
     let (id, auth_key) = stack.offer(&volume).await;
     let token = stack.token("y", "recipient").await;
     let mut request_ids = Vec::new();
+    let global = "req-0f8fad5b-d9cb-469f-a165-70867728950e";
+    let versions = stack.ask("GET", "/v3/").token(&token).send().await;
     for auth_key in ["not-the-auth-key", auth_key.as_str()] {
         for more in [true, false] {
             let mut body = json!({"accept": {"auth_key": auth_key}});
@@ -52,6 +54,7 @@ async fn a_request_is_logged_without_its_token_and_its_auth_key() {
                 body["accept"]["unknown"] = json!(1);
             }
             let ask = stack.ask("POST", &format!("/v3/volume-transfers/{id}/accept"));
+            let ask = ask.header("x-openstack-request-id", global);
             let reply = ask.token(&token).json(&body).send().await;
             request_ids.push(reply.header("x-openstack-request-id").unwrap().to_owned());
         }
@@ -59,19 +62,25 @@ async fn a_request_is_logged_without_its_token_and_its_auth_key() {
     stack.come_to_rest().await;
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     let (user, project) = (stack.simulator.user_id("y").unwrap(), stack.project("recipient"));
-    for id in &request_ids {
-        let line = log.lines().find(|line| line.contains(id) && line.contains("answered"));
-        let line = line.unwrap_or_else(|| panic!("{id} is not in the log"));
+    for request in &request_ids {
+        let line = log.lines().find(|line| line.contains(request) && line.contains("answered"));
+        let line = line.unwrap_or_else(|| panic!("{request} is not in the log"));
         for word in [
             "method=POST",
             "route=\"/v3/volume-transfers/{id}/accept\"",
             "status=",
+            &format!("transfer=\"{id}\""),
+            &format!("global_request_id=\"{global}\""),
             &format!("user=\"{user}\""),
             &format!("project=\"{project}\""),
         ] {
             assert!(line.contains(word), "{word}: {line}");
         }
     }
+    let versions = versions.header("x-openstack-request-id").unwrap();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(versions)).collect();
+    assert!(lines.iter().any(|line| line.contains("answered")), "{lines:?}");
+    assert!(!lines.iter().any(|line| line.contains("INFO")), "versions are no news: {lines:?}");
     for secret in [token.as_str(), auth_key.as_str(), "not-the-auth-key"] {
         assert!(!log.contains(secret), "a secret of {} letters is in the log", secret.len());
     }
