@@ -93,7 +93,9 @@ pub fn describe() {
 }
 
 macro_rules! declare {
-    ($($id:ident: $kind:ident<$n:literal> = $name:literal, [$($label:literal),*], $help:literal;)*) => {
+    ($(
+        $id:ident: $kind:ident<$n:literal> = $name:literal, [$($label:literal),*], $help:literal;
+    )*) => {
         /// Every metric.
         pub static TABLE: &[Declared] = &[$(Declared {
             name: $name,
