@@ -165,7 +165,9 @@ impl Raw {
     async fn drop_database(&self, name: &str) {
         match self {
             Self::Sqlite(_) => {}
-            Self::Postgres(_) => self.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await,
+            Self::Postgres(_) => {
+                self.execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+            }
             Self::MySql(pool) => {
                 let connected = "SELECT id FROM information_schema.processlist WHERE db = ?";
                 let ids = sqlx::query_scalar::<_, i64>(connected).bind(name).fetch_all(pool).await;
@@ -174,7 +176,7 @@ impl Raw {
                     let _gone =
                         sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(pool).await;
                 }
-                self.execute(&format!("DROP DATABASE {name}")).await;
+                self.execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
             }
         }
     }

@@ -26,8 +26,8 @@ use transfer_core::Operation;
 /// Stages at work at the same time: they mostly wait for leases.
 const LANES: usize = 12;
 
-/// How long one case may take; a case that hangs is a case that ended badly.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long one case may take, its database made and removed; a case that hangs ended badly.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"))
