@@ -65,6 +65,42 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
     tested.and(ended)
 }
 
+/// A server for the length of a measurement.
+pub(crate) struct Lent {
+    server: Server,
+    url: String,
+    was_up: bool,
+}
+
+impl Lent {
+    /// Its address without a database, as `cinder.conf` would have it.
+    pub(crate) fn server(&self) -> &str {
+        self.url.rsplit_once('/').map_or(&self.url, |(server, _database)| server)
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.was_up
+            && let Err(error) = self.server.down()
+        {
+            println!("{error:#}");
+        }
+    }
+}
+
+/// The MariaDB, which goes down again afterwards unless it is up already.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn mariadb(workspace: &Workspace) -> Result<Lent> {
+    let server = Server::mariadb(&workspace.target.join("services"));
+    let was_up = server.url()?.is_some();
+    server.up()?;
+    let url = server.url()?.with_context(|| format!("{} is down", server.name()))?;
+    Ok(Lent { server, url, was_up })
+}
+
 fn test_on(workspace: &Workspace, server: &Server) -> Result<()> {
     let url = server.url()?.with_context(|| format!("{} is down", server.name()))?;
     let mut store = workspace.cargo("test -p cinder-db --test store".split(' '));

@@ -84,6 +84,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches", &["transfer-core"]),
     // nobody of ours: it judges the simulator, and must share nobody's faults
     ("peer-replay", &[]),
+    // nor this one: it measures, and knows what any client knows
+    ("peer-bench", &[]),
     ("xtask", &["peer-replay"]),
 ];
 
