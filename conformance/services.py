@@ -1,8 +1,8 @@
 """A real Keystone and a real Barbican on free ports of the loopback address.
 
-Both keep their data in SQLite files of the directory given, or in databases of the server given,
-and run under gunicorn. Users, projects, roles and the catalogue are made through Keystone's own
-API, and `clouds.yaml` names them as `serve --dev` does: clouds admin, donor, recipient, third, service.
+Both run under gunicorn, and keep their data in SQLite files of the directory given or in databases
+of the server given. Users, projects, roles and the catalogue are made through Keystone's own API,
+and `clouds.yaml` names them as `serve --dev` does: clouds admin, donor, recipient, third, service.
 Barbican runs with the policy that it enforces out of the box.
 """
 
