@@ -66,7 +66,7 @@ class Ground:
         urls = json.loads(ready.read_text())
         self.identity = urls["identity"].removesuffix("/v3") + "/v3"
         self.key_manager = urls["key_manager"]
-        self.requests = {"simulator": self.key_manager + "/_simulator"}
+        self.requests = {"simulator": self.identity.removesuffix("/v3") + "/_simulator"}
 
     def database(self, name):
         """The address of a database, as SQLAlchemy has it."""
@@ -96,7 +96,7 @@ def ours(ground, binary):
     user, project, _ = CLOUDS["service"]
     process = ground.running.enter_context(Process("volume-transfer", [
         binary, "serve", "--config-file", os.devnull, "--listen", f"127.0.0.1:{free_port()}",
-        "--database", database, "--create-tables",
+        "--database", database if ground.server else database + "?mode=rwc", "--create-tables",
         "--auth-url", ground.identity, "--username", user, "--project-name", project,
         "--key-manager-url", ground.key_manager, "--ready-file", ready,
     ], ground.directory / "serve.log", {"VOLUME_TRANSFER_PASSWORD": PASSWORD}))

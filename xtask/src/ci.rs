@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{conformance, fuzz, page, process, readme, services, tidy};
+use crate::{bench, conformance, fuzz, page, process, readme, services, tidy};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -66,6 +66,11 @@ const STEPS: &[Step] = &[
         run: fuzz::run_corpora,
     },
     Step { name: "databases", about: "the store on MariaDB and PostgreSQL", run: services::test },
+    Step {
+        name: "bench",
+        about: "the benchmarks run",
+        run: |w| bench::run(w, &bench::Options::quick()),
+    },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {
         name: "clients",

@@ -77,6 +77,16 @@ impl Lent {
     pub(crate) fn server(&self) -> &str {
         self.url.rsplit_once('/').map_or(&self.url, |(server, _database)| server)
     }
+
+    /// The address of an empty database of its own.
+    ///
+    /// # Errors
+    /// When the server does not make one.
+    pub(crate) fn fresh_database(&self) -> Result<String> {
+        let name = format!("fresh_{}", std::process::id());
+        self.server.run_sql(&format!("CREATE DATABASE {name}"))?;
+        Ok(format!("{}/{name}", self.server()))
+    }
 }
 
 impl Drop for Lent {
@@ -94,7 +104,18 @@ impl Drop for Lent {
 /// # Errors
 /// When it does not start.
 pub(crate) fn mariadb(workspace: &Workspace) -> Result<Lent> {
-    let server = Server::mariadb(&workspace.target.join("services"));
+    lend(Server::mariadb(&workspace.target.join("services")))
+}
+
+/// The PostgreSQL, likewise.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn postgresql(workspace: &Workspace) -> Result<Lent> {
+    lend(Server::postgresql(&workspace.target.join("services")))
+}
+
+fn lend(server: Server) -> Result<Lent> {
     let was_up = server.url()?.is_some();
     server.up()?;
     let url = server.url()?.with_context(|| format!("{} is down", server.name()))?;

@@ -100,8 +100,7 @@ impl Floor {
         let shell = json!({
             "name": "shell", "algorithm": "aes", "bit_length": 256, "secret_type": "symmetric",
         });
-        let (shell, payload) =
-            tokio::join!(self.post(receiver, shell), self.payload(old, giver));
+        let (shell, payload) = tokio::join!(self.post(receiver, shell), self.payload(old, giver));
         let shell = shell?;
         let fill = Parts { token: &receiver.token, headers: OCTETS, body: payload? };
         let filled = format!("{}/{shell}", self.url);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// The addresses of one ground.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Ready {
+pub struct Ready {
     /// Keystone, with its version.
     pub(crate) keystone: String,
     /// Barbican, without a version.
@@ -33,7 +33,11 @@ pub(crate) struct Contender {
 }
 
 impl Ready {
-    pub(crate) fn read(path: &Path) -> Result<Self> {
+    /// As the script wrote it.
+    ///
+    /// # Errors
+    /// When it is not there, or of another shape.
+    pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text).with_context(|| path.display().to_string())
     }

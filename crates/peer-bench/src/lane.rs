@@ -14,9 +14,10 @@ const ROUND: [Operation; 4] =
 
 /// How many operations a batch has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Bound {
+pub enum Bound {
     /// As many as take about so long.
     Seconds(f64),
+    /// So many, if more than run at once.
     Operations(usize),
 }
 

@@ -1,36 +1,12 @@
-//! Upstream's cinder-api, this service, and the floor: measured side by side in one run.
-//!
-//! `measure` needs a ground that is up, as `conformance/bench_services.py` starts it, and knows
-//! nothing of the project's own clients, so that it shares none of their ways. The contenders take
-//! turns, round by round, since a machine is not equally busy at all times; `report` joins what was
-//! measured on both grounds. `cargo xtask bench-peers` runs it all.
+//! The command line of `cargo xtask bench-peers`: measures on a ground that is up, and reports.
 #![expect(clippy::print_stdout, reason = "this program speaks to a terminal")]
-#![expect(
-    clippy::cast_precision_loss,
-    reason = "counts of requests and operations are far below 2^53"
-)]
-
-mod block_storage;
-mod figures;
-mod floor;
-mod ground;
-mod lane;
-mod load;
-mod measure;
-mod plot;
-mod processes;
-mod report;
-mod requests;
-mod wire;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 
-use ground::Ready;
-use lane::Bound;
-use measure::Plan;
+use peer_bench::{Bound, GROUNDS, Plan, Ready, complete};
 
 /// Measures block storages side by side.
 #[derive(Debug, Parser)]
@@ -86,19 +62,19 @@ async fn main() -> Result<()> {
         Task::Measure { ground, rounds, seconds, operations, keys, to } => {
             let bound = operations.map_or(Bound::Seconds(seconds), Bound::Operations);
             let ready = Ready::read(&ground)?;
-            let figures = measure::measure(&ready, Plan { bound, rounds, keys }).await?;
+            let figures = peer_bench::measure(&ready, Plan { bound, rounds, keys }).await?;
             write(&to, &pretty(&figures)?)
         }
         Task::Report { real, simulated, json, plot } => {
             let mut document = Map::new();
-            for (name, file) in report::GROUNDS.into_iter().zip([real, simulated]) {
+            for (name, file) in GROUNDS.into_iter().zip([real, simulated]) {
                 if let Some(file) = file {
                     document.insert(name.to_owned(), read(&file)?);
                 }
             }
-            report::complete(&mut document);
-            print!("{}", report::table(&document));
-            write(&plot, &report::plot(&document))?;
+            complete(&mut document);
+            print!("{}", peer_bench::table(&document));
+            write(&plot, &peer_bench::plot(&document))?;
             println!("plot: {}", plot.display());
             match json {
                 Some(json) => write(&json, &pretty(&Value::Object(document))?),

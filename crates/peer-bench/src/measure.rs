@@ -23,11 +23,13 @@ const BARE: usize = 8;
 
 /// How much is measured.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Plan {
-    pub(crate) bound: Bound,
-    pub(crate) rounds: usize,
+pub struct Plan {
+    /// How many operations a batch has.
+    pub bound: Bound,
+    /// Rounds at each concurrency.
+    pub rounds: usize,
     /// Keys of the floor.
-    pub(crate) keys: usize,
+    pub keys: usize,
 }
 
 impl Contender for BlockStorage {
@@ -70,7 +72,10 @@ struct Lanes {
 }
 
 /// Measures, and tells all figures of the ground.
-pub(crate) async fn measure(ready: &Ready, plan: Plan) -> Result<Value> {
+///
+/// # Errors
+/// When a contender does not do its work at all.
+pub async fn measure(ready: &Ready, plan: Plan) -> Result<Value> {
     let wire = Wire::new();
     let logins = Logins::of(&wire, ready).await?;
     let requests = Requests::of(&wire, ready).await?;
@@ -139,9 +144,12 @@ impl Lanes {
         }
         load.push(load_average());
         let peak = |side: &Storage| rounded(processes::peak_mib(side.pid));
-        told.insert("peak_mib".to_owned(), json!({
-            "upstream": peak(&ready.upstream), "ours": peak(&ready.ours),
-        }));
+        told.insert(
+            "peak_mib".to_owned(),
+            json!({
+                "upstream": peak(&ready.upstream), "ours": peak(&ready.ours),
+            }),
+        );
         told.insert("bare_barbican".to_owned(), bare);
         told.insert("load_average".to_owned(), json!(load));
         Value::Object(told)

@@ -12,29 +12,34 @@ const HEIGHT: f64 = 210.0;
 const COLOURS: [&str; 4] = ["#b8574b", "#2f6f9f", "#9aa5ad", "#6f8f3f"];
 
 /// Bars that stand together: one for each series.
-pub(crate) struct Group {
-    pub(crate) label: String,
-    pub(crate) values: Vec<f64>,
+pub struct Group {
+    /// What stands below them.
+    pub label: String,
+    /// How high they are; nothing is drawn of what is not positive.
+    pub values: Vec<f64>,
 }
 
 /// A picture of panels, one below the other.
-pub(crate) struct Plot {
+pub struct Plot {
     title: String,
     series: Vec<String>,
     panels: Vec<(String, Vec<Group>)>,
 }
 
 impl Plot {
-    pub(crate) fn new(title: &str, series: &[&str]) -> Self {
+    /// An empty picture, with the names of the series.
+    pub fn new(title: &str, series: &[&str]) -> Self {
         let series = series.iter().map(|name| (*name).to_owned()).collect();
         Self { title: title.to_owned(), series, panels: Vec::new() }
     }
 
-    pub(crate) fn panel(&mut self, title: &str, groups: Vec<Group>) {
+    /// Adds a panel.
+    pub fn panel(&mut self, title: &str, groups: Vec<Group>) {
         self.panels.push((title.to_owned(), groups));
     }
 
-    pub(crate) fn svg(&self) -> String {
+    /// The picture.
+    pub fn svg(&self) -> String {
         let height = TOP + PANEL * self.panels.len() as f64;
         let mut svg = format!(
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" \
@@ -69,11 +74,8 @@ fn panel(svg: &mut String, top: f64, title: &str, groups: &[Group]) {
     let mut power = low;
     while power <= high {
         let (value, line) = (10_f64.powf(power), y(10_f64.powf(power)));
-        let _ = writeln!(
-            svg,
-            "<path d=\"M{LEFT} {line:.1}H{:.0}\" stroke=\"#dddddd\"/>",
-            WIDTH - 20.0
-        );
+        let _ =
+            writeln!(svg, "<path d=\"M{LEFT} {line:.1}H{:.0}\" stroke=\"#dddddd\"/>", WIDTH - 20.0);
         text(svg, LEFT - 6.0, line + 4.0, "text-anchor=\"end\"", &value.to_string());
         power += 1.0;
     }

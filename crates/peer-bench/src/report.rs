@@ -7,11 +7,11 @@ use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
 /// The grounds, by their names in the document.
-pub(crate) const GROUNDS: [&str; 2] = ["real", "simulated"];
+pub const GROUNDS: [&str; 2] = ["real", "simulated"];
 const OPERATIONS: [&str; 3] = ["initiate", "accept", "cancel"];
 
 /// Adds the ratios to every cell, and what the simulator is to the real Barbican.
-pub(crate) fn complete(document: &mut Map<String, Value>) {
+pub fn complete(document: &mut Map<String, Value>) {
     for (ground, operation, concurrency) in places() {
         let Some(cell) = document
             .get_mut(ground)
@@ -48,7 +48,7 @@ fn places() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> 
 }
 
 /// What a terminal shows.
-pub(crate) fn table(document: &Map<String, Value>) -> String {
+pub fn table(document: &Map<String, Value>) -> String {
     let mut text = String::new();
     for ground in GROUNDS {
         if let Some(figures) = document.get(ground) {
@@ -79,8 +79,20 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
     let _ = writeln!(
         text,
         "{:9} {:>3}|{:>8}{:>8}{:>7}|{:>8}{:>9}|{:>18}{:>17}|{:>6}{:>6}{:>5}|{:>8}{:>6}",
-        "", "at", "upstream", "ours", "floor", "ours:up", "floor:us", "upstream", "ours", "up",
-        "ours", "flr", "upstream", "ours"
+        "",
+        "at",
+        "upstream",
+        "ours",
+        "floor",
+        "ours:up",
+        "floor:us",
+        "upstream",
+        "ours",
+        "up",
+        "ours",
+        "flr",
+        "upstream",
+        "ours"
     );
     for operation in OPERATIONS {
         for concurrency in CONCURRENCIES {
@@ -130,7 +142,7 @@ fn number(value: &Value) -> f64 {
 }
 
 /// Operations a second as bars, each ground below the other.
-pub(crate) fn plot(document: &Map<String, Value>) -> String {
+pub fn plot(document: &Map<String, Value>) -> String {
     let mut plot = Plot::new(
         "Hand-overs of an encrypted volume: operations a second, by concurrency",
         &["upstream cinder-api 29", "volume-transfer", "floor: five bare requests"],

@@ -38,7 +38,8 @@ impl Requests {
     async fn count(&self) -> Result<u64> {
         match self {
             Self::Log { path } => {
-                let log = tokio::fs::read(path).await.with_context(|| path.display().to_string())?;
+                let log =
+                    tokio::fs::read(path).await.with_context(|| path.display().to_string())?;
                 Ok(log.iter().filter(|byte| **byte == b'\n').count().try_into()?)
             }
             Self::Rule { wire, url } => {

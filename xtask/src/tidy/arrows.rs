@@ -86,7 +86,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("peer-replay", &[]),
     // nor this one: it measures, and knows what any client knows
     ("peer-bench", &[]),
-    ("xtask", &["peer-replay"]),
+    ("xtask", &["peer-bench", "peer-replay"]),
 ];
 
 /// What the core may take from outside.
