@@ -1,7 +1,8 @@
 //! The pool and transactions: the only module, with `dialect`, that names a database.
 //!
 //! Invariants: every statement runs in a transaction, or is a select that stands alone; a
-//! transaction that is dropped is rolled back; [`DbError::Interrupted`] is said of a transaction only when nothing of it has happened.
+//! transaction that is dropped is rolled back; [`DbError::Interrupted`] is said of a transaction
+//! only when nothing of it has happened.
 
 mod again;
 mod group;
