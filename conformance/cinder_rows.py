@@ -103,6 +103,11 @@ class CinderRows:
         marks = ", ".join("?" for _ in columns)
         run(f"insert into {table} ({names}) values ({marks})", list(columns.values()))
 
+    def lift_quotas(self):
+        """No quota is in anybody's way: the class `default` goes before what is configured."""
+        with self.open() as run:
+            run("update quota_classes set hard_limit = -1")
+
     def volume_type(self, name):
         """An encrypted type that everybody may use; returns its id."""
         identity = str(uuid.uuid4())

@@ -27,6 +27,10 @@ impl Measured {
         self.errors.extend(batch.errors.iter().cloned());
     }
 
+    pub(crate) fn first_error(&self) -> Option<&str> {
+        self.errors.first().map(String::as_str)
+    }
+
     /// Puts the figures under `NAME_…`.
     pub(crate) fn tell(&self, name: &str, into: &mut Map<String, Value>) {
         let count = self.latencies.len() as f64;

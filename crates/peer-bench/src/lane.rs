@@ -76,10 +76,14 @@ impl<C: Contender> Lane<C> {
         Ok(())
     }
 
-    /// A round that is not measured: connections, caches, and a first idea of the rate.
+    /// A round that is not measured: connections, caches, and a first idea of the rate. Whatever
+    /// fails in it is wrong with the ground.
     pub(crate) async fn warm_up(&mut self, concurrency: usize, requests: &Requests) -> Result<()> {
         self.round(concurrency, Bound::Operations(concurrency), requests).await?;
-        self.measured.clear();
+        for (cell, measured) in std::mem::take(&mut self.measured) {
+            let failed = measured.first_error();
+            ensure!(failed.is_none(), "{}, warming up: {cell:?}: {failed:?}", self.name);
+        }
         Ok(())
     }
 

@@ -270,48 +270,41 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_wait_share_a_commit() {
+    async fn those_who_wait_for_each_other_are_all_told_of_success() {
         let fixture = Fixture::new().await;
-        let first = fixture.part(0).await;
-        // All of them wait for the first one, and so does the task that closes the group.
-        let waiting = join_all((1..9).map(|id| {
+        let all = (0..9).map(|id| {
             let fixture = &fixture;
             async move { fixture.part(id).await.commit().await }
-        }));
-        let committing = async {
-            tokio::task::yield_now().await;
-            first.commit().await
-        };
-        let (told, one) = tokio::join!(waiting, committing);
-        one.unwrap();
-        for told in told {
+        });
+        for told in join_all(all).await {
             told.unwrap();
         }
         assert_eq!(fixture.rows().await, (0..9).collect::<Vec<_>>());
     }
 
     #[tokio::test]
-    async fn a_group_that_is_lost_is_interrupted_and_leaves_nothing() {
+    async fn those_who_wait_share_a_group_which_may_be_lost_and_then_leaves_nothing() {
         let fixture = Fixture::new().await;
-        let first = fixture.part(1).await;
-        let second = async {
+        // While it is at it, the others queue: behind the task that closes its group.
+        let before = fixture.part(0).await;
+        let sharing = async { fixture.part(1).await.commit().await };
+        let losing = async {
             let mut txn = fixture.part(2).await;
             // As the database itself does when its disk is full.
             txn.execute("ROLLBACK").await.unwrap();
             txn.commit().await
         };
-        let (first, second) = tokio::join!(
-            async {
-                tokio::task::yield_now().await;
-                first.commit().await
-            },
-            second
-        );
-        assert!(matches!(first, Err(DbError::Interrupted(_))), "{first:?}");
-        assert!(second.is_err());
-        assert!(fixture.rows().await.is_empty());
+        let committing = async {
+            tokio::task::yield_now().await;
+            before.commit().await
+        };
+        let (shared, lost, committed) = tokio::join!(sharing, losing, committing);
+        assert!(matches!(shared, Err(DbError::Interrupted(_))), "{shared:?}");
+        assert!(lost.is_err());
+        committed.unwrap();
+        assert_eq!(fixture.rows().await, [0]);
         fixture.part(3).await.commit().await.unwrap();
-        assert_eq!(fixture.rows().await, [3]);
+        assert_eq!(fixture.rows().await, [0, 3]);
     }
 
     #[tokio::test]
