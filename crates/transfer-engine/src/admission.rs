@@ -167,11 +167,14 @@ mod tests {
         Admission::new(Limits { at_once, waiting, patience: Duration::from_secs(3600) })
     }
 
+    /// Whoever has asked, and what they are told.
+    type Asking<'a> = BoxFuture<'a, Result<Permit, Busy>>;
+
     /// Somebody who has asked already; `None` while they wait.
     fn ask<'a>(
         admission: &'a Admission,
         project: &'a ProjectId,
-    ) -> (BoxFuture<'a, Result<Permit, Busy>>, Option<Result<Permit, Busy>>) {
+    ) -> (Asking<'a>, Option<Result<Permit, Busy>>) {
         let mut asking = admission.enter(project).boxed();
         let told = asking.as_mut().now_or_never();
         (asking, told)
