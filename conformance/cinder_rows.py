@@ -1,4 +1,4 @@
-"""Encrypted volumes and snapshots, written into Cinder's own tables of an SQLite file.
+"""Encrypted volumes and snapshots, written into Cinder's own tables, of SQLite or MariaDB.
 
 The rows are those that Cinder leaves behind for an available volume of a LUKS type; the key is
 made as Cinder makes it, by a Barbican order under the owner's token.
@@ -8,12 +8,13 @@ import contextlib
 import datetime
 import sqlite3
 import uuid
+from urllib.parse import unquote, urlsplit
 
 from process import wait_until
 
 
 def now():
-    """The time as Cinder writes it to SQLite."""
+    """The time as Cinder writes it."""
     moment = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
     return moment.isoformat(sep=" ", timespec="microseconds")
 
@@ -39,80 +40,132 @@ def order_key(connection):
     return found["secret_ref"].rsplit("/", 1)[1]
 
 
-class CinderRows:
-    """Cinder's tables in one SQLite file, which the service has open too."""
+class SqliteFile:
+    """The file of a `sqlite:///` address."""
 
     def __init__(self, path):
         self.path = path
 
-    @contextlib.contextmanager
-    def open(self):
-        """One transaction."""
+    def connect(self):
+        """A connection whose rows are told by name."""
         database = sqlite3.connect(self.path, timeout=30)
         database.row_factory = sqlite3.Row
+        return database
+
+    def run(self, database, statement, values=()):
+        """One statement, with `?` for each value."""
+        return database.execute(statement, values)
+
+
+class MariadbServer:
+    """The database of a `mysql+pymysql://` address."""
+
+    def __init__(self, url):
+        self.url = urlsplit(url)
+
+    def connect(self):
+        """A connection whose rows are told by name."""
+        import pymysql
+        return pymysql.connect(
+            host=self.url.hostname, port=self.url.port, user=self.url.username,
+            password=unquote(self.url.password), database=self.url.path.strip("/") or None,
+            cursorclass=pymysql.cursors.DictCursor)
+
+    def run(self, database, statement, values=()):
+        """One statement, with `?` for each value."""
+        cursor = database.cursor()
+        cursor.execute(statement.replace("?", "%s"), values)
+        return cursor
+
+
+class CinderRows:
+    """Cinder's tables in one database, which the service has open too."""
+
+    def __init__(self, url):
+        path = url.removeprefix("sqlite:///")
+        self.server = MariadbServer(url) if path == url else SqliteFile(path)
+
+    @contextlib.contextmanager
+    def open(self):
+        """One transaction; what it is given runs statements."""
+        database = self.server.connect()
         try:
-            with database:
-                yield database
+            yield lambda statement, values=(): self.server.run(database, statement, values)
+            database.commit()
         finally:
             database.close()
 
     @staticmethod
-    def insert(database, table, **columns):
+    def insert(run, table, **columns):
         """One row, in the three columns that all of Cinder's tables share and these."""
         columns = {"created_at": now(), "updated_at": now(), "deleted": 0, **columns}
         names = ", ".join(columns)
         marks = ", ".join("?" for _ in columns)
-        database.execute(f"insert into {table} ({names}) values ({marks})",
-                         list(columns.values()))
+        run(f"insert into {table} ({names}) values ({marks})", list(columns.values()))
+
+    def lift_quotas(self):
+        """No quota is in anybody's way: the class `default` goes before what is configured."""
+        with self.open() as run:
+            run("update quota_classes set hard_limit = -1")
 
     def volume_type(self, name):
         """An encrypted type that everybody may use; returns its id."""
         identity = str(uuid.uuid4())
-        with self.open() as database:
-            self.insert(database, "volume_types", id=identity, name=name, is_public=1)
+        with self.open() as run:
+            self.insert(run, "volume_types", id=identity, name=name, is_public=1)
             self.insert(
-                database, "encryption", encryption_id=str(uuid.uuid4()), volume_type_id=identity,
+                run, "encryption", encryption_id=str(uuid.uuid4()), volume_type_id=identity,
                 provider="luks", cipher="aes-xts-plain64", key_size=256,
                 control_location="front-end")
         return identity
 
     def volume(self, name, volume_type, user, project, key, snapshots):
         """An available volume with its snapshots; returns its id."""
+        (identity,) = self.volumes(name, volume_type, user, project, [key], snapshots)
+        return identity
+
+    def volumes(self, name, volume_type, user, project, keys, snapshots):
+        """An available volume with its snapshots for each key; returns their ids."""
+        with self.open() as run:
+            return [self.one(run, name, volume_type, user, project, key, snapshots)
+                    for key in keys]
+
+    def one(self, run, name, volume_type, user, project, key, snapshots):
+        """The rows of one volume; returns its id."""
         identity = str(uuid.uuid4())
         owner = {"user_id": user, "project_id": project, "volume_type_id": volume_type,
                  "encryption_key_id": key, "status": "available", "use_quota": 1}
-        with self.open() as database:
+        self.insert(
+            run, "volumes", id=identity, size=1, display_name=name, bootable=0,
+            host="conformance@none#none", availability_zone="nova",
+            attach_status="detached", multiattach=0, **owner)
+        for number in range(snapshots):
             self.insert(
-                database, "volumes", id=identity, size=1, display_name=name, bootable=0,
-                host="conformance@none#none", availability_zone="nova",
-                attach_status="detached", multiattach=0, **owner)
-            for number in range(snapshots):
-                self.insert(
-                    database, "snapshots", id=str(uuid.uuid4()), volume_id=identity,
-                    volume_size=1, display_name=f"{name}-{number}", progress="100%", **owner)
+                run, "snapshots", id=str(uuid.uuid4()), volume_id=identity,
+                volume_size=1, display_name=f"{name}-{number}", progress="100%", **owner)
         return identity
 
     def find(self, project, volume):
         """The volume's row if that project owns it, else None."""
-        with self.open() as database:
-            return database.execute(
+        with self.open() as run:
+            return run(
                 "select id, display_name, status, size from volumes"
                 " where id = ? and project_id = ? and not deleted", (volume, project)).fetchone()
 
     def key_ids(self, volume):
         """The key ids of the volume and of its snapshots."""
-        with self.open() as database:
-            rows = database.execute(
-                "select encryption_key_id from volumes where id = ?1 union"
-                " select encryption_key_id from snapshots where volume_id = ?1 and not deleted",
-                (volume,))
+        with self.open() as run:
+            rows = run(
+                "select encryption_key_id from volumes where id = ? union"
+                " select encryption_key_id from snapshots where volume_id = ? and not deleted",
+                (volume, volume))
             return {row["encryption_key_id"] for row in rows}
 
     def owners(self, volume):
         """The projects that the volume and its snapshots belong to."""
-        with self.open() as database:
-            rows = database.execute(
-                "select project_id from volumes where id = ?1 union"
-                " select project_id from snapshots where volume_id = ?1 and not deleted",
-                (volume,))
+        with self.open() as run:
+            rows = run(
+                "select project_id from volumes where id = ? union"
+                " select project_id from snapshots where volume_id = ? and not deleted",
+                (volume, volume))
             return {row["project_id"] for row in rows}

@@ -10,6 +10,8 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 
 
 def end_on_signals():
@@ -34,6 +36,17 @@ def wait_until(what, seconds, poll):
         if time.monotonic() > end:
             raise TimeoutError(f"{what}: not after {seconds} s")
         time.sleep(0.1)
+
+
+def answers(url):
+    """Whether an HTTP server answers there, whatever it says."""
+    try:
+        urllib.request.urlopen(url, timeout=10).close()
+    except urllib.error.HTTPError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 class Process:

@@ -74,7 +74,7 @@ def serve(report, binary, directory, front, services):
         with report.step("serve is ready, on an empty database"):
             server.wait_ready(60, ready.exists)
             front.service = json.loads(ready.read_text())["block_storage"]
-        rows, clouds = CinderRows(database), Clouds(services.clouds)
+        rows, clouds = CinderRows(f"sqlite:///{database}"), Clouds(services.clouds)
         front.identity, front.volumes = services.identity, volumes_of(rows)
         with report.step("an encrypted type in Cinder's tables"):
             stack = SeededStack(clouds, rows)

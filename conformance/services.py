@@ -1,8 +1,8 @@
 """A real Keystone and a real Barbican on free ports of the loopback address.
 
-Both keep their data in SQLite files of the directory given, under one gunicorn worker with
-threads each. Users, projects, roles and the catalogue are made through Keystone's own API, and
-`clouds.yaml` names them as `serve --dev` does: clouds admin, donor, recipient, third, service.
+Both run under gunicorn, and keep their data in SQLite files of the directory given or in databases
+of the server given. Users, projects, roles and the catalogue are made through Keystone's own API,
+and `clouds.yaml` names them as `serve --dev` does: clouds admin, donor, recipient, third, service.
 Barbican runs with the policy that it enforces out of the box.
 """
 
@@ -12,13 +12,12 @@ import os
 import pathlib
 import secrets
 import subprocess
-import urllib.error
-import urllib.request
+from typing import NamedTuple
 
 import openstack
 import yaml
 
-from process import Process, free_port
+from process import Process, answers, free_port
 
 HERE = pathlib.Path(__file__).parent
 PASSWORD = "secret"
@@ -51,21 +50,25 @@ def cloud(auth_url, user, project):
     }
 
 
-def answers(url):
-    """Whether an HTTP server answers there, whatever it says."""
-    try:
-        urllib.request.urlopen(url, timeout=10).close()
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
-    return True
+class Size(NamedTuple):
+    """How much each service is given; what is left out is right for a test.
+
+    `server` is the address of a database server, `SCHEME://USER:PASSWORD@HOST:PORT`, in which
+    databases of the services' names are there. `hash_rounds` are those of Keystone's passwords: by
+    default the least that bcrypt takes, for those of a test protect nothing.
+    """
+
+    workers: int = 1
+    threads: int = 4
+    server: str | None = None
+    hash_rounds: int = 4
 
 
 class RealServices:
     """`with RealServices(...).start() as services` has .identity, .key_manager and .clouds."""
 
-    def __init__(self, venv, directory, volume_url):
+    def __init__(self, venv, directory, volume_url, size=Size()):
+        self.size = size
         self.bin, self.dir = pathlib.Path(venv) / "bin", pathlib.Path(directory)
         self.etc = pathlib.Path(venv) / "etc"
         keystone, barbican = free_port(), free_port()
@@ -123,12 +126,19 @@ class RealServices:
         """Starts the service under gunicorn and waits for its first answer."""
         process = self.processes.enter_context(Process(name, [
             self.bin / "gunicorn", "--bind", f"127.0.0.1:{self.ports[name]}",
-            "--worker-class", "gthread", "--workers", "1", "--threads", "4",
+            "--worker-class", "gthread",
+            "--workers", self.size.workers, "--threads", self.size.threads,
             "--worker-tmp-dir", self.dir, "--keep-alive", "75", "--timeout", "120",
             "--access-logfile", self.dir / f"{name}-access.log",
             "--chdir", HERE, f"{name}_wsgi:application",
         ], self.dir / f"{name}.log", self.env))
         process.wait_ready(90, lambda: answers(url))
+
+    def database(self, name):
+        """Where a service keeps its data."""
+        if self.size.server:
+            return f"{self.size.server}/{name}"
+        return f"sqlite:///{self.dir}/{name}.sqlite"
 
     def configure(self):
         """Writes keystone.conf and barbican.conf."""
@@ -136,14 +146,13 @@ class RealServices:
 [DEFAULT]
 use_stderr = true
 [database]
-connection = sqlite:///{self.dir}/keystone.sqlite
+connection = {self.database("keystone")}
 [fernet_tokens]
 key_repository = {self.dir}/fernet
 [credential]
 key_repository = {self.dir}/credential
 [identity]
-# the least that bcrypt takes: these passwords protect nothing
-password_hash_rounds = 4
+password_hash_rounds = {self.size.hash_rounds}
 """)
         # simple_crypto wants 32 bytes in base64
         kek = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -155,7 +164,7 @@ use_stderr = true
 host_href = {self.key_manager}
 db_auto_create = false
 [database]
-connection = sqlite:///{self.dir}/barbican.sqlite
+connection = {self.database("barbican")}
 [queue]
 enable = false
 [simple_crypto_plugin]

@@ -134,6 +134,19 @@ pub(crate) fn order_key(
     }
 }
 
+/// Copies a secret for `bearer`, under the same rules as reading and storing over HTTP, and returns
+/// the copy's id; `None` when Barbican refuses either.
+pub(crate) fn copy_key(
+    simulator: &Simulator,
+    bearer: &Bearer,
+    id: &str,
+) -> Result<Option<String>, StateFileError> {
+    match within(simulator, bearer, "Secret creation") {
+        Some(caller) => secrets::copy_for(simulator, &caller, id),
+        None => Ok(None),
+    }
+}
+
 /// Deletes a secret for `bearer`, under the same rules as over HTTP; false when Barbican refuses.
 pub(crate) fn delete_key(simulator: &Simulator, bearer: &Bearer, id: &str) -> bool {
     within(simulator, bearer, "Secret deletion")

@@ -11,6 +11,7 @@ mod input;
 mod page;
 mod quotas;
 mod snapshots;
+mod sources;
 mod types;
 mod versions;
 mod views;
@@ -124,8 +125,9 @@ pub(crate) fn routes(simulator: &Simulator, store: &Store) -> Routes {
         "/snapshots/detail" => get(snapshots::detail),
         "/snapshots/{id}" => get(snapshots::show).delete(snapshots::delete),
         "/snapshots/{id}/action" => post(snapshots::act),
-        "/os-quota-sets/{id}" => get(quotas::show),
+        "/os-quota-sets/{id}" => get(quotas::show).put(quotas::update).delete(quotas::delete),
         "/os-quota-sets/{id}/defaults" => get(quotas::defaults),
+        "/os-quota-class-sets/{id}" => get(quotas::show_class).put(quotas::update_class),
         "/limits" => get(quotas::limits),
     );
     let behind_token = (simulator.clone(), store.clone());

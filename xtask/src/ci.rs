@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{chaos, conformance, fuzz, page, process, readme, services, tidy};
+use crate::{bench, chaos, conformance, fuzz, page, process, readme, services, tidy};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -74,6 +74,11 @@ const STEPS: &[Step] = &[
         name: "chaos",
         about: "replicas killed and paused, Barbican failing, the database restarted",
         run: |w| chaos::run(w, &chaos::Options::quick()),
+    },
+    Step {
+        name: "bench",
+        about: "the benchmarks run",
+        run: |w| bench::run(w, &bench::Options::quick()),
     },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {

@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::process;
 use crate::workspace::Workspace;
-use environment::{empty, environment, scripts};
+pub(crate) use environment::{empty, environment, scripts};
 
 /// Which checks.
 #[derive(Debug, clap::Subcommand)]

@@ -4,6 +4,8 @@
 //! get it. Nothing here is needed for `cargo test --workspace` or the demo.
 #![expect(clippy::print_stdout, reason = "these commands speak to a terminal")]
 
+mod bench;
+mod bench_peers;
 mod chaos;
 mod ci;
 mod conformance;
@@ -45,6 +47,10 @@ enum Task {
         #[command(subcommand)]
         suite: conformance::Suite,
     },
+    /// The benchmarks, and docs/benchmarks.md of what they found
+    Bench(bench::Options),
+    /// Upstream's cinder-api and this service side by side, and the least that Barbican asks for
+    BenchPeers(bench_peers::Options),
     /// A MariaDB and a PostgreSQL for the tests
     Services {
         #[command(subcommand)]
@@ -64,6 +70,8 @@ fn main() -> ExitCode {
         Task::Fuzz(options) => fuzz::run(&workspace, &options),
         Task::Mutants(options) => mutants::run(&workspace, &options),
         Task::Conformance { suite } => conformance::run(&workspace, &suite),
+        Task::Bench(options) => bench::run(&workspace, &options),
+        Task::BenchPeers(options) => bench_peers::run(&workspace, &options),
         Task::Services { action } => services::run(&workspace, &action),
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Page => page::run(&workspace),

@@ -74,6 +74,63 @@ pub(crate) fn test(workspace: &Workspace) -> Result<()> {
     tested.and(ended)
 }
 
+/// A server for the length of a measurement.
+pub(crate) struct Lent {
+    server: Server,
+    url: String,
+    was_up: bool,
+}
+
+impl Lent {
+    /// Its address without a database, as `cinder.conf` would have it.
+    pub(crate) fn server(&self) -> &str {
+        self.url.rsplit_once('/').map_or(&self.url, |(server, _database)| server)
+    }
+
+    /// The address of an empty database of its own.
+    ///
+    /// # Errors
+    /// When the server does not make one.
+    pub(crate) fn fresh_database(&self) -> Result<String> {
+        let name = format!("fresh_{}", std::process::id());
+        self.server.run_sql(&format!("CREATE DATABASE {name}"))?;
+        Ok(format!("{}/{name}", self.server()))
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        if !self.was_up
+            && let Err(error) = self.server.down()
+        {
+            println!("{error:#}");
+        }
+    }
+}
+
+/// The MariaDB, which goes down again afterwards unless it is up already.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn mariadb(workspace: &Workspace) -> Result<Lent> {
+    lend(Server::mariadb(&workspace.target.join("services")))
+}
+
+/// The PostgreSQL, likewise.
+///
+/// # Errors
+/// When it does not start.
+pub(crate) fn postgresql(workspace: &Workspace) -> Result<Lent> {
+    lend(Server::postgresql(&workspace.target.join("services")))
+}
+
+fn lend(server: Server) -> Result<Lent> {
+    let was_up = server.url()?.is_some();
+    server.up()?;
+    let url = server.url()?.with_context(|| format!("{} is down", server.name()))?;
+    Ok(Lent { server, url, was_up })
+}
+
 fn test_on(workspace: &Workspace, server: &Server) -> Result<()> {
     let url = server.url()?.with_context(|| format!("{} is down", server.name()))?;
     SUITES.iter().try_for_each(|(suite, every)| {

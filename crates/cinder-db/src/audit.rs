@@ -141,7 +141,8 @@ impl Store {
         for row in txn.all(&select).await? {
             named.insert(SecretId::new(row.text("target")?));
         }
-        for hand_over in journal::all(&mut txn, true).await? {
+        let journal = journal::all(&mut txn).await?;
+        for hand_over in journal.iter().filter(|hand_over| !hand_over.has_ended()) {
             for key in hand_over.keys() {
                 let both = std::iter::once(&key.old).chain(&key.shell);
                 named.extend(both.filter(|id| secrets.contains(id)).cloned());

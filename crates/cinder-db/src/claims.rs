@@ -72,13 +72,14 @@ impl ClaimError {
     }
 }
 
-/// Makes way for a claim: none may be live, and one whose lease is over is ended first.
-async fn make_way(txn: &mut Txn, volume: &VolumeId) -> Result<(), ClaimError> {
+/// Makes way for a claim: none may be live, and one whose lease is over is ended first. Whether
+/// one was.
+async fn make_way(txn: &mut Txn, volume: &VolumeId) -> Result<bool, ClaimError> {
     match journal::claim_on(txn, volume).await? {
-        None => Ok(()),
+        None => Ok(false),
         Some(entry) if entry.lease_is_over => {
             commit::take_over(txn, entry).await?;
-            Ok(())
+            Ok(true)
         }
         Some(_live) => Err(ClaimError::InProgress(volume.clone())),
     }

@@ -96,10 +96,10 @@ impl Store {
                 let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
                 let mut ended = hand_over.clone();
                 ended.apply(Event::Committed).map_err(DbError::from)?;
-                rows::repoint(&mut txn, &ended).await?;
+                let volume = rows::repoint(&mut txn, &ended).await?;
                 match ended.operation() {
                     Operation::Initiate => {
-                        rows::make_offer(&mut txn, &ended, &entry.details).await?
+                        rows::make_offer(&mut txn, &ended, &volume, &entry.details).await?
                     }
                     Operation::Accept => {
                         rows::change_owner(&mut txn, &ended, &entry.details).await?

@@ -1,9 +1,11 @@
 //! The pool and transactions: the only module, with `dialect`, that names a database.
 //!
-//! Invariants: every statement runs in a transaction; a transaction that is dropped is rolled back;
-//! [`DbError::Interrupted`] is said of a transaction only when nothing of it has happened.
+//! Invariants: every statement runs in a transaction, or is a select that stands alone; a
+//! transaction that is dropped is rolled back; [`DbError::Interrupted`] is said of a transaction
+//! only when nothing of it has happened.
 
 mod again;
+mod group;
 mod row;
 
 pub(crate) use again::Interruptible;
@@ -13,17 +15,17 @@ use crate::dialect::{Definition, Dialect, Options};
 use crate::turnstile::{Passage, Turnstile};
 use crate::{ConnectError, DbError, StoreConfig};
 use again::Turns;
+use group::{Groups, SqliteTxn};
 use sea_query::{Expr, SelectStatement};
 use sea_query_sqlx::SqlxBinder;
 use sqlx::mysql::{MySql, MySqlPool};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgPool, Postgres};
-use sqlx::sqlite::{Sqlite, SqlitePool};
+use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Database, Executor as _, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 use time::{OffsetDateTime, PrimitiveDateTime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a transaction waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,15 +52,15 @@ use each;
 
 type Pool = Each<SqlitePool, PgPool, MySqlPool>;
 
-type Inner =
-    Each<Transaction<'static, Sqlite>, Transaction<'static, Postgres>, Transaction<'static, MySql>>;
+type Inner = Each<SqliteTxn, Transaction<'static, Postgres>, Transaction<'static, MySql>>;
 
 /// A database.
 #[derive(Clone, Debug)]
 pub(crate) struct Db {
     pool: Pool,
     dialect: Dialect,
-    writers: Arc<Semaphore>,
+    /// The writers of SQLite.
+    groups: Option<Groups>,
     turns: Turns,
     turnstile: Option<Arc<dyn Turnstile>>,
 }
@@ -67,7 +69,7 @@ pub(crate) struct Db {
 pub(crate) struct Txn {
     inner: Inner,
     dialect: Dialect,
-    writer: Option<OwnedSemaphorePermit>,
+    writes: bool,
     watched: Option<Watched>,
 }
 
@@ -112,8 +114,11 @@ impl Db {
             }
         }
         .map_err(|error| ConnectError::Open(error.to_string()))?;
-        let writers = Arc::new(Semaphore::new(dialect.writers()));
-        Ok(Self { pool, dialect, writers, turns: Turns::default(), turnstile: None })
+        let groups = match &pool {
+            Pool::Sqlite(pool) => Some(Groups::new(pool.clone())),
+            Pool::Postgres(_) | Pool::MySql(_) => None,
+        };
+        Ok(Self { pool, dialect, groups, turns: Turns::default(), turnstile: None })
     }
 
     /// The same database, watched.
@@ -131,21 +136,40 @@ impl Db {
             return Err(DbError::Database("the transaction did not begin".to_owned()));
         }
         let watched = self.watch(passage);
-        let writer = Arc::clone(&self.writers).acquire_owned().await;
-        let inner = self.begin(self.dialect.begin_write()).await?;
-        Ok(Txn { inner, dialect: self.dialect, writer: writer.ok(), watched })
+        let inner = match &self.groups {
+            Some(groups) => Inner::Sqlite(SqliteTxn::Writing(groups.join().await?)),
+            None => self.begin(self.dialect.begin_write()).await?,
+        };
+        Ok(Txn { inner, dialect: self.dialect, writes: true, watched })
     }
 
     /// A transaction that reads one snapshot.
     pub(crate) async fn read(&self) -> Result<Txn, DbError> {
         let watched = self.watch(Passage::Free);
         let inner = self.begin(self.dialect.begin_read()).await?;
-        Ok(Txn { inner, dialect: self.dialect, writer: None, watched })
+        Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
+    }
+
+    /// A select that stands alone: it sees one snapshot without a transaction around it.
+    pub(crate) async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
+        let watched = self.watch(Passage::Free);
+        let (sql, values) = self.dialect.build(select);
+        if let Some(watched) = &watched {
+            watched.turnstile.statement(&sql);
+        }
+        let query = AssertSqlSafe(sql);
+        Ok(each!(&self.pool, pool => {
+            let rows = sqlx::query_with(query, values).fetch_all(pool).await?;
+            rows.into_iter().map(Row::from).collect()
+        }))
     }
 
     async fn begin(&self, how: &'static str) -> Result<Inner, sqlx::Error> {
         match &self.pool {
-            Pool::Sqlite(pool) => pool.begin_with(how).await.map(Inner::Sqlite),
+            Pool::Sqlite(pool) => {
+                let txn = pool.begin_with(how).await?;
+                Ok(Inner::Sqlite(SqliteTxn::Reading(txn)))
+            }
             Pool::Postgres(pool) => pool.begin_with(how).await.map(Inner::Postgres),
             Pool::MySql(pool) => pool.begin_with(how).await.map(Inner::MySql),
         }
@@ -175,14 +199,14 @@ impl Txn {
     /// Locks the rows that a select is going to find, if this transaction writes and the database
     /// locks rows at all.
     pub(crate) fn lock(&self, select: &mut SelectStatement) {
-        if self.writer.is_some() {
+        if self.writes {
             select.lock_exclusive();
         }
     }
 
     /// Whether others may write at the same time, so that rows have to be locked.
     pub(crate) fn has_rivals(&self) -> bool {
-        self.writer.is_some() && self.dialect.writers() > 1
+        self.writes && self.dialect != Dialect::Sqlite
     }
 
     /// The database's clock in milliseconds since the epoch.
@@ -251,16 +275,20 @@ impl Txn {
 
     /// After an error nobody knows whether it happened, unless it is [`DbError::Interrupted`].
     pub(crate) async fn commit(self) -> Result<(), DbError> {
-        let Self { inner, writer, watched, dialect: _ } = self;
+        let Self { inner, watched, writes: _, dialect: _ } = self;
         let Some(mut watched) = watched else { return commit(inner).await };
         if watched.passage == Passage::NoCommit {
-            each!(inner, txn => txn.rollback().await)?;
+            match inner {
+                Inner::Sqlite(txn) => txn.rollback().await?,
+                Inner::Postgres(txn) => txn.rollback().await?,
+                Inner::MySql(txn) => txn.rollback().await?,
+            }
             return Err(DbError::Database("the commit failed".to_owned()));
         }
         commit(inner).await?;
         watched.committed = true;
         let (turnstile, passage) = (Arc::clone(&watched.turnstile), watched.passage);
-        drop((writer, watched));
+        drop(watched);
         turnstile.leave().await;
         match passage {
             Passage::ReplyLost => Err(DbError::Database("the commit's reply was lost".to_owned())),
@@ -270,7 +298,11 @@ impl Txn {
 }
 
 async fn commit(inner: Inner) -> Result<(), DbError> {
-    each!(inner, txn => txn.commit().await).map_err(DbError::of_commit)
+    match inner {
+        Inner::Sqlite(txn) => txn.commit().await,
+        Inner::Postgres(txn) => txn.commit().await.map_err(DbError::of_commit),
+        Inner::MySql(txn) => txn.commit().await.map_err(DbError::of_commit),
+    }
 }
 
 /// The time that Cinder's date columns get: naive UTC of this machine, as Cinder itself does it.

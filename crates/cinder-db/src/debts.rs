@@ -3,7 +3,7 @@
 use crate::db::{Row, Txn};
 use crate::schema::DEBTS;
 use crate::{Committed, DbError, Store, journal};
-use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement};
+use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType};
 use std::cmp::min;
 use std::time::Duration;
 use transfer_core::{Authority, Debt, Garbage, HandOverId, ProjectId, SecretId, Settlement};
@@ -45,7 +45,7 @@ impl Store {
         let mut select = debts();
         select.and_where(owed_by(authority)).limit(limit);
         select.order_by("attempts", Order::Asc).order_by("created_at_ms", Order::Asc);
-        committed(&mut self.db.read().await?, &select).await
+        read_all(&self.db.select(&select).await?)
     }
 
     /// Debts that the service can pay and whose pause is over, the longest due first. Those of a
@@ -73,35 +73,30 @@ impl Store {
     pub async fn settle(&self, debt: &Debt, settlement: &Settlement) -> Result<(), DbError> {
         self.db
             .uninterrupted(|| async {
-                let id = debt.id();
-                let error = match settlement {
-                    Settlement::Paid => {
-                        let delete = Query::delete()
-                            .from_table(DEBTS)
-                            .and_where(Expr::col("id").eq(id.as_str()))
-                            .take();
-                        let mut txn = self.db.write().await?;
-                        txn.execute(&delete).await?;
-                        return txn.commit().await;
-                    }
-                    Settlement::Refused(refusal) => refusal.to_string(),
-                    Settlement::Unknown(why) => why.clone(),
-                };
                 let mut txn = self.db.write().await?;
-                let mut select = debts();
-                select.and_where(Expr::col("id").eq(id.as_str()));
-                txn.lock(&mut select);
-                let Some(row) = txn.first(&select).await? else { return Ok(()) };
-                let attempts = row.int("attempts")?;
-                let error: String = error.chars().take(ERROR_CHARACTERS).collect();
-                let update = Query::update()
-                    .table(DEBTS)
-                    .value("attempts", attempts + 1)
-                    .value("last_error", error)
-                    .value("due_at_ms", txn.now_ms().add(journal::millis(pause(attempts))))
-                    .and_where(Expr::col("id").eq(id.as_str()))
-                    .take();
-                txn.execute(&update).await?;
+                settle(&mut txn, debt, settlement).await?;
+                txn.commit().await
+            })
+            .await
+    }
+
+    /// Records what became of the debts of a hand-over that has ended, as [`Store::settle`] does,
+    /// and forgets the hand-over.
+    ///
+    /// # Errors
+    /// [`DbError`]; all is as before then.
+    pub async fn settle_end(
+        &self,
+        id: &HandOverId,
+        settled: &[(Debt, Settlement)],
+    ) -> Result<(), DbError> {
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                for (debt, settlement) in settled {
+                    settle(&mut txn, debt, settlement).await?;
+                }
+                journal::forget(&mut txn, id).await?;
                 txn.commit().await
             })
             .await
@@ -129,19 +124,12 @@ impl Store {
     /// [`DbError`].
     pub async fn is_named(&self, secret: &SecretId) -> Result<bool, DbError> {
         let mut txn = self.db.read().await?;
-        for table in ["volumes", "snapshots"] {
-            let select = Query::select()
-                .column("id")
-                .from(table)
-                .and_where(Expr::col("deleted").eq(false))
-                .and_where(Expr::col("encryption_key_id").eq(secret.as_str()))
-                .limit(1)
-                .take();
-            if txn.any(&select).await? {
-                return Ok(true);
-            }
+        let mut rows = naming("volumes", secret);
+        rows.union(UnionType::All, naming("snapshots", secret));
+        if txn.any(&rows).await? {
+            return Ok(true);
         }
-        let live = journal::all(&mut txn, true).await?;
+        let live = journal::live_with(&mut txn, secret.as_str()).await?;
         Ok(live
             .iter()
             .flat_map(|hand_over| hand_over.keys())
@@ -155,6 +143,33 @@ impl Store {
     pub async fn debts(&self) -> Result<Vec<DebtRow>, DbError> {
         all(&mut self.db.read().await?).await
     }
+}
+
+async fn settle(txn: &mut Txn, debt: &Debt, settlement: &Settlement) -> Result<(), DbError> {
+    let id = debt.id();
+    let error = match settlement {
+        Settlement::Paid => {
+            let delete =
+                Query::delete().from_table(DEBTS).and_where(Expr::col("id").eq(id.as_str())).take();
+            return txn.execute(&delete).await.map(|_rows| ());
+        }
+        Settlement::Refused(refusal) => refusal.to_string(),
+        Settlement::Unknown(why) => why.clone(),
+    };
+    let mut select = debts();
+    select.and_where(Expr::col("id").eq(id.as_str()));
+    txn.lock(&mut select);
+    let Some(row) = txn.first(&select).await? else { return Ok(()) };
+    let attempts = row.int("attempts")?;
+    let error: String = error.chars().take(ERROR_CHARACTERS).collect();
+    let update = Query::update()
+        .table(DEBTS)
+        .value("attempts", attempts + 1)
+        .value("last_error", error)
+        .value("due_at_ms", txn.now_ms().add(journal::millis(pause(attempts))))
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .take();
+    txn.execute(&update).await.map(|_rows| ())
 }
 
 pub(crate) async fn all(txn: &mut Txn) -> Result<Vec<DebtRow>, DbError> {
@@ -212,6 +227,16 @@ pub(crate) async fn of_hand_over(
     committed(txn, &select).await
 }
 
+/// The live rows of a table that name a secret.
+fn naming(table: &'static str, secret: &SecretId) -> SelectStatement {
+    Query::select()
+        .column("id")
+        .from(table)
+        .and_where(Expr::col("deleted").eq(false))
+        .and_where(Expr::col("encryption_key_id").eq(secret.as_str()))
+        .take()
+}
+
 fn debts() -> SelectStatement {
     Query::select()
         .columns([
@@ -239,7 +264,10 @@ async fn committed(
     txn: &mut Txn,
     select: &SelectStatement,
 ) -> Result<Vec<Committed<Debt>>, DbError> {
-    let rows = txn.all(select).await?;
+    read_all(&txn.all(select).await?)
+}
+
+fn read_all(rows: &[Row]) -> Result<Vec<Committed<Debt>>, DbError> {
     rows.iter().map(|row| DebtRow::read(row).map(|row| Committed::new(row.debt))).collect()
 }
 

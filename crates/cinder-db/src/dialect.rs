@@ -15,7 +15,6 @@ use sea_query_sqlx::{SqlxBinder, SqlxValues};
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
-use tokio::sync::Semaphore;
 
 /// As `SQLAlchemy` writes `DATETIME` on SQLite: naive UTC with microseconds.
 const DATETIME: &[BorrowedFormatItem<'_>] =
@@ -56,9 +55,9 @@ impl Dialect {
         "SET idle_in_transaction_session_timeout = '5s'";
 
     /// Starts a transaction that is going to write, so that what is read first, under a lock, is
-    /// still true when it is written on. SQLite's lock is taken at once and is on everything; the
-    /// others lock rows, and every read must see what has been committed until then: the snapshot
-    /// of MySQL's own default would be older than the lock that it waited for.
+    /// still true when it is written on. SQLite's lock is taken at once and is on everything (see
+    /// `db::group`); the others lock rows, and every read must see what has been committed until
+    /// then: the snapshot of MySQL's own default would be older than the lock that it waited for.
     pub(crate) fn begin_write(self) -> &'static str {
         match self {
             Self::Sqlite => "BEGIN IMMEDIATE",
@@ -78,15 +77,6 @@ impl Dialect {
                 "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; \
                  START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
             }
-        }
-    }
-
-    /// How many transactions of this process may write at the same time. SQLite has one writer,
-    /// and its busy handler polls: writers of one process queue before it instead.
-    pub(crate) fn writers(self) -> usize {
-        match self {
-            Self::Sqlite => 1,
-            Self::Postgres | Self::MySql => Semaphore::MAX_PERMITS,
         }
     }
 

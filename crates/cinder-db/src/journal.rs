@@ -192,12 +192,33 @@ pub(crate) async fn close(txn: &mut Txn, hand_over: &HandOver) -> Result<(), DbE
     txn.execute(&update).await.map(|_rows| ())
 }
 
-/// Every hand-over in the journal, oldest first; only the live ones if asked so.
-pub(crate) async fn all(txn: &mut Txn, live_only: bool) -> Result<Vec<HandOver>, DbError> {
+/// Forgets a hand-over, if it has ended.
+pub(crate) async fn forget(txn: &mut Txn, id: &HandOverId) -> Result<(), DbError> {
+    let delete = Query::delete()
+        .from_table(HAND_OVERS)
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .and_where(Expr::col("claimed_volume_id").is_null())
+        .take();
+    txn.execute(&delete).await.map(|_rows| ())
+}
+
+/// The live hand-overs whose state speaks of this id, and perhaps others: the text is matched, in
+/// which whatever JSON may write differently counts as anything.
+pub(crate) async fn live_with(txn: &mut Txn, id: &str) -> Result<Vec<HandOver>, DbError> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '%' };
+    let pattern: String = id.chars().map(plain).collect();
     let mut select = entries(txn);
-    if live_only {
-        select.and_where(Expr::col("claimed_volume_id").is_not_null());
-    }
+    select
+        // Not NULL, in words for which SQLite uses the index.
+        .and_where(Expr::col("claimed_volume_id").gt(""))
+        .and_where(Expr::col("state").like(format!("%{pattern}%")));
+    let rows = txn.all(&select).await?;
+    rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()
+}
+
+/// Every hand-over in the journal, oldest first.
+pub(crate) async fn all(txn: &mut Txn) -> Result<Vec<HandOver>, DbError> {
+    let mut select = entries(txn);
     select.order_by("created_at_ms", sea_query::Order::Asc).order_by("id", sea_query::Order::Asc);
     let rows = txn.all(&select).await?;
     rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()

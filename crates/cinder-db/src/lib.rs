@@ -45,7 +45,7 @@ pub use committed::Committed;
 pub use debts::DebtRow;
 pub use error::{ConnectError, DbError};
 pub use listing::{Direction, ListError, TransferQuery};
-pub use quotas::{OverQuota, QuotaLimits};
+pub use quotas::{OverQuota, QuotaLimits, QuotaOwner};
 pub use reports::{ClaimRow, Counts};
 pub use standing::{Ages, Standing};
 pub use store::{Store, StoreConfig};

@@ -6,8 +6,10 @@
 //! (`until_refresh`, `max_age`) are left to Cinder's own operations.
 
 mod reservations;
+mod sets;
 
 pub(crate) use reservations::{commit, lock, reserve, roll_back};
+pub use sets::QuotaOwner;
 
 use crate::DbError;
 use crate::db::Txn;

@@ -8,7 +8,7 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use transfer_core::invariants::{OfferFate, OfferView, Row, RowId, VolumeView, World};
-use transfer_core::{HandOver, HandOverId, ProjectId, TransferId, VolumeId};
+use transfer_core::{HandOver, ProjectId, TransferId, VolumeId};
 
 /// A live hand-over as a report shows it.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -37,25 +37,6 @@ pub struct Counts {
 }
 
 impl Store {
-    /// Forgets one ended hand-over. Its debts stay on record.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn finish(&self, id: &HandOverId) -> Result<(), DbError> {
-        self.db
-            .uninterrupted(|| async {
-                let delete = Query::delete()
-                    .from_table(HAND_OVERS)
-                    .and_where(Expr::col("id").eq(id.as_str()))
-                    .and_where(Expr::col("claimed_volume_id").is_null())
-                    .take();
-                let mut txn = self.db.write().await?;
-                txn.execute(&delete).await?;
-                txn.commit().await
-            })
-            .await
-    }
-
     /// Forgets the hand-overs that ended longer ago than this; gives their number.
     ///
     /// # Errors
@@ -144,7 +125,7 @@ impl Store {
             volumes: volumes(&mut txn).await?,
             secrets: BTreeMap::new(),
             offers: offers(&mut txn).await?,
-            hand_overs: journal::all(&mut txn, false).await?,
+            hand_overs: journal::all(&mut txn).await?,
             debts: debts::all(&mut txn).await?.into_iter().map(|row| row.debt).collect(),
             usages: usages(&mut txn).await?,
         })

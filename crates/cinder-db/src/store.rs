@@ -51,9 +51,8 @@ impl Store {
     /// # Errors
     /// [`DbError`] when it does not.
     pub async fn ping(&self) -> Result<(), DbError> {
-        let mut txn = self.db.read().await?;
         let one = sea_query::Query::select().expr(sea_query::Expr::val(1)).take();
-        txn.first(&one).await.map(|_row| ())
+        self.db.select(&one).await.map(|_row| ())
     }
 
     /// Whether every connection is back in the pool. A connection comes back in a task of the

@@ -64,8 +64,8 @@ impl Store {
         scope: &Scope,
         id: &TransferId,
     ) -> Result<Option<Transfer>, DbError> {
-        let offer = find(&mut self.db.read().await?, scope, id).await?;
-        Ok(offer.map(|offer| offer.transfer))
+        let rows = self.db.select(&by_id(scope, id)).await?;
+        rows.first().map(Transfer::read).transpose()
     }
 
     /// The volume of an open offer, whoever asks: what the policy judges by.
@@ -89,14 +89,19 @@ pub(crate) fn open(scope: &Scope) -> SelectStatement {
     select.take()
 }
 
+fn by_id(scope: &Scope, id: &TransferId) -> SelectStatement {
+    open(scope).and_where(Expr::col("id").eq(id.as_str())).take()
+}
+
 /// Leaves the offers of volumes of one project.
 pub(crate) fn of_project(select: &mut SelectStatement, project: &ProjectId) {
     let own = Query::select()
-        .column("id")
+        .expr(Expr::val(1))
         .from("volumes")
-        .and_where(Expr::col("project_id").eq(project.as_str()))
+        .and_where(Expr::col(("volumes", "id")).equals(("transfers", "volume_id")))
+        .and_where(Expr::col(("volumes", "project_id")).eq(project.as_str()))
         .take();
-    select.and_where(Expr::col("volume_id").in_subquery(own));
+    select.and_where(Expr::exists(own));
 }
 
 /// An open offer, locked, and the volume's lock before it: which volume that is is read first.
@@ -106,9 +111,7 @@ pub(crate) async fn find_with_volume(
     id: &TransferId,
 ) -> Result<Option<Offer>, DbError> {
     if txn.has_rivals() {
-        let mut select = open(scope);
-        select.and_where(Expr::col("id").eq(id.as_str()));
-        let Some(row) = txn.first(&select).await? else { return Ok(None) };
+        let Some(row) = txn.first(&by_id(scope, id)).await? else { return Ok(None) };
         volumes::lock(txn, &VolumeId::new(row.text("volume_id")?)).await?;
     }
     find(txn, scope, id).await
@@ -119,8 +122,7 @@ pub(crate) async fn find(
     scope: &Scope,
     id: &TransferId,
 ) -> Result<Option<Offer>, DbError> {
-    let mut select = open(scope);
-    select.and_where(Expr::col("id").eq(id.as_str()));
+    let mut select = by_id(scope, id);
     txn.lock(&mut select);
     let Some(row) = txn.first(&select).await? else { return Ok(None) };
     Ok(Some(Offer {

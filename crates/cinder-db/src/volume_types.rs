@@ -289,12 +289,16 @@ fn types(scope: &Scope) -> SelectStatement {
     select.columns(["id", "name", "description", "is_public", "created_at"]).from("volume_types");
     if let Scope::Project(project) = scope {
         let granted = Query::select()
-            .column("volume_type_id")
+            .expr(Expr::val(1))
             .from("volume_type_projects")
-            .and_where(Expr::col("project_id").eq(project.as_str()))
-            .and_where(Expr::col("deleted").eq(0))
+            .and_where(
+                Expr::col(("volume_type_projects", "volume_type_id"))
+                    .equals(("volume_types", "id")),
+            )
+            .and_where(Expr::col(("volume_type_projects", "project_id")).eq(project.as_str()))
+            .and_where(Expr::col(("volume_type_projects", "deleted")).eq(0))
             .take();
-        select.and_where(Expr::col("is_public").eq(true).or(Expr::col("id").in_subquery(granted)));
+        select.and_where(Expr::col("is_public").eq(true).or(Expr::exists(granted)));
     }
     select.take()
 }

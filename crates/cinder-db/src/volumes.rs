@@ -158,7 +158,8 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn volume(&self, scope: &Scope, id: &VolumeId) -> Result<Option<Volume>, DbError> {
-        find_volume(&mut self.db.read().await?, scope, id).await
+        let rows = self.db.select(&volume_by_id(scope, id)).await?;
+        rows.first().map(Volume::read).transpose()
     }
 
     /// The live snapshots of a volume, whoever owns them, oldest first.
@@ -192,13 +193,16 @@ fn live(table: &'static str, columns: &[&'static str], scope: &Scope) -> SelectS
     select.take()
 }
 
+fn volume_by_id(scope: &Scope, id: &VolumeId) -> SelectStatement {
+    live_volumes(scope).and_where(Expr::col("id").eq(id.as_str())).take()
+}
+
 pub(crate) async fn find_volume(
     txn: &mut Txn,
     scope: &Scope,
     id: &VolumeId,
 ) -> Result<Option<Volume>, DbError> {
-    let mut select = live_volumes(scope);
-    select.and_where(Expr::col("id").eq(id.as_str()));
+    let mut select = volume_by_id(scope, id);
     txn.lock(&mut select);
     txn.first(&select).await?.map(|row| Volume::read(&row)).transpose()
 }

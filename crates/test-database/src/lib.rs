@@ -7,6 +7,7 @@ use sqlx::mysql::MySqlPool;
 use sqlx::postgres::PgPool;
 use sqlx::sqlite::SqlitePool;
 use sqlx::{AssertSqlSafe, Row as _, TypeInfo as _};
+use tokio::runtime::RuntimeFlavor;
 
 const SERVER: &str = "VOLUME_TRANSFER_TEST_DATABASE";
 const EVERY: &str = "VOLUME_TRANSFER_TEST_EVERY";
@@ -95,8 +96,7 @@ impl Database {
         Self { kind, url, raw, place: Place::Server { url: server, name, is_there: true } }
     }
 
-    /// Removes it. Where several tests share a task, dropping it would keep the others from going
-    /// on, and the server from removing it as long as one of them is about to log in.
+    /// Removes it. Dropping it does, too, but the task that does so stands still meanwhile.
     ///
     /// # Panics
     /// When the server does not let it.
@@ -165,7 +165,9 @@ impl Raw {
     async fn drop_database(&self, name: &str) {
         match self {
             Self::Sqlite(_) => {}
-            Self::Postgres(_) => self.execute(&format!("DROP DATABASE {name} WITH (FORCE)")).await,
+            Self::Postgres(_) => {
+                self.execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await
+            }
             Self::MySql(pool) => {
                 let connected = "SELECT id FROM information_schema.processlist WHERE db = ?";
                 let ids = sqlx::query_scalar::<_, i64>(connected).bind(name).fetch_all(pool).await;
@@ -174,7 +176,7 @@ impl Raw {
                     let _gone =
                         sqlx::raw_sql(AssertSqlSafe(format!("KILL {id}"))).execute(pool).await;
                 }
-                self.execute(&format!("DROP DATABASE {name}")).await;
+                self.execute(&format!("DROP DATABASE IF EXISTS {name}")).await;
             }
         }
     }
@@ -189,15 +191,22 @@ impl Raw {
 impl Drop for Place {
     fn drop(&mut self) {
         let Self::Server { url, name, is_there: true } = self else { return };
-        let (url, dropped) = (url.clone(), name.clone());
+        let (url, database) = (url.clone(), name.clone());
         // Not in the runtime of the test, which is about to end.
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("runtime").block_on(async {
-                Raw::open(&url).await.drop_database(&dropped).await;
+                Raw::open(&url).await.drop_database(&database).await;
             });
         });
-        if dropping.join().is_err() && !std::thread::panicking() {
+        // PostgreSQL drops none while another client is about to log in: that one must go on.
+        let handle = tokio::runtime::Handle::try_current();
+        let others = handle.is_ok_and(|it| it.runtime_flavor() == RuntimeFlavor::MultiThread);
+        let dropped = match others {
+            true => tokio::task::block_in_place(|| dropping.join()),
+            false => dropping.join(),
+        };
+        if dropped.is_err() && !std::thread::panicking() {
             panic!("the database {name} is still there");
         }
     }

@@ -28,9 +28,14 @@ impl From<TransferError> for Fault {
                  meanwhile. Nothing has changed.",
             ),
             TransferError::Database(error) => error.into(),
-            TransferError::InDoubt => Self::unavailable(
+            TransferError::InDoubt => Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
                 "The database did not answer at the last step: it is not known whether the \
                  operation took place. Look at the volume before trying again.",
+            ),
+            TransferError::Busy => Self::unavailable(
+                "Too many operations are waiting for the key manager. Nothing has changed; try \
+                 again later.",
             ),
             TransferError::ShuttingDown => Self::unavailable(
                 "The service is shutting down. Nothing has changed; try again later.",
@@ -181,6 +186,7 @@ mod tests {
             (TransferError::Conflict, 400, "Nothing has changed"),
             (TransferError::Database(db()), 503, "Nothing has changed"),
             (TransferError::InDoubt, 503, "it is not known whether"),
+            (TransferError::Busy, 503, "Nothing has changed; try again later"),
             (TransferError::ShuttingDown, 503, "Nothing has changed"),
         ] {
             let said = error.to_string();
@@ -188,6 +194,8 @@ mod tests {
             assert_eq!(fault.status.as_u16(), status, "{said}");
             assert!(fault.message.contains(words), "{said}: {}", fault.message);
             assert!(!fault.message.contains("secret detail"), "{said}: {}", fault.message);
+            let again = fault.message.contains("try again later");
+            assert_eq!(fault.try_again, again, "{said}: {}", fault.message);
         }
     }
 }

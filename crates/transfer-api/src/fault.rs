@@ -35,11 +35,16 @@ pub(crate) struct Fault {
     pub(crate) status: StatusCode,
     /// Words for the caller.
     pub(crate) message: String,
+    /// Whether the same request may succeed in a while.
+    pub(crate) try_again: bool,
 }
+
+/// When, in seconds.
+const LATER: HeaderValue = HeaderValue::from_static("5");
 
 impl Fault {
     pub(crate) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, message: message.into() }
+        Self { status, message: message.into(), try_again: false }
     }
 
     pub(crate) fn bad_request(message: impl Into<String>) -> Self {
@@ -59,7 +64,8 @@ impl Fault {
     }
 
     pub(crate) fn unavailable(message: impl Into<String>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+        let fault = Self::new(StatusCode::SERVICE_UNAVAILABLE, message);
+        Self { try_again: true, ..fault }
     }
 
     pub(crate) fn erred() -> Self {
@@ -95,6 +101,9 @@ impl IntoResponse for Fault {
         let mut response = (self.status, Json(Value::Object(body))).into_response();
         if over_limit {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("0"));
+        }
+        if self.try_again {
+            response.headers_mut().insert(header::RETRY_AFTER, LATER);
         }
         response
     }

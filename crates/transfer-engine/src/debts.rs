@@ -57,14 +57,18 @@ impl Engine {
 
     /// Pays what a hand-over left, while its caller's token is still in memory, and forgets it.
     pub(crate) async fn settle_end(&self, ended: Ended, callers: &[Caller]) {
-        let id = ended.hand_over.id().clone();
-        let outcome = match self.pay(&ended.debts, callers).await {
-            Ok(_payments) => self.0.store.finish(&id).await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = outcome {
+        let id = ended.hand_over.id();
+        if let Err(error) = self.pay_and_forget(&ended, callers).await {
             tracing::warn!(hand_over = %id, %error, "left to recovery");
         }
+    }
+
+    async fn pay_and_forget(&self, ended: &Ended, callers: &[Caller]) -> Result<(), DbError> {
+        let mut settled = Vec::new();
+        for debt in &ended.debts {
+            settled.push(((**debt).clone(), self.try_to_pay(debt, callers).await?));
+        }
+        self.0.store.settle_end(ended.hand_over.id(), &settled).await
     }
 
     /// Tries each debt once.
@@ -75,28 +79,37 @@ impl Engine {
     ) -> Result<Payments, DbError> {
         let mut payments = Payments::default();
         for debt in debts {
-            let settlement = match self.delete_garbage(&debt.payment(), callers).await? {
-                Ok(()) => Settlement::Paid,
-                Err(Failure::Refused(no)) => {
-                    Settlement::Refused(Refusal { status: no.status, message: no.message })
-                }
-                Err(Failure::Unknown(unknown)) => Settlement::Unknown(unknown.to_string()),
-            };
+            let settlement = self.try_to_pay(debt, callers).await?;
             match &settlement {
                 Settlement::Paid => payments.paid += 1,
-                Settlement::Refused(refusal) => {
-                    payments.refused += 1;
-                    tracing::warn!(debt = debt.id().as_str(), %refusal, "debt refused");
-                }
-                Settlement::Unknown(why) => {
-                    payments.unknown += 1;
-                    tracing::warn!(debt = debt.id().as_str(), why, "debt not paid yet");
-                }
+                Settlement::Refused(_) => payments.refused += 1,
+                Settlement::Unknown(_) => payments.unknown += 1,
             }
             self.0.store.settle(debt, &settlement).await?;
         }
         measured::payments(&payments);
         Ok(payments)
+    }
+
+    async fn try_to_pay(
+        &self,
+        debt: &Committed<Debt>,
+        callers: &[Caller],
+    ) -> Result<Settlement, DbError> {
+        let id = debt.id();
+        Ok(match self.delete_garbage(&debt.payment(), callers).await? {
+            Ok(()) => Settlement::Paid,
+            Err(Failure::Refused(no)) => {
+                let refusal = Refusal { status: no.status, message: no.message };
+                tracing::warn!(debt = id.as_str(), %refusal, "debt refused");
+                Settlement::Refused(refusal)
+            }
+            Err(Failure::Unknown(unknown)) => {
+                let why = unknown.to_string();
+                tracing::warn!(debt = id.as_str(), why, "debt not paid yet");
+                Settlement::Unknown(why)
+            }
+        })
     }
 
     async fn delete_garbage(

@@ -35,6 +35,9 @@ pub enum TransferError {
     /// The database vanished during the commit: it may or may not have happened.
     #[error("the database vanished during the commit; look at the volume before trying again")]
     InDoubt,
+    /// Too many hand-overs are waiting for the key manager, or this one has waited too long.
+    #[error("too many operations are waiting for the key manager")]
+    Busy,
     /// The server is stopping and takes no new operation.
     #[error("the service is shutting down")]
     ShuttingDown,
@@ -51,6 +54,7 @@ impl TransferError {
             Self::TakenOver => "taken_over",
             Self::Conflict => "conflict",
             Self::InDoubt => "in_doubt",
+            Self::Busy => "busy",
             Self::ShuttingDown => "shutting_down",
         }
     }

@@ -10,10 +10,12 @@
 //!   then the hand-over is aborted, database first;
 //! - success is answered only after the commit; an error means that the rows are as before, except
 //!   [`TransferError::InDoubt`], which says that nobody knows;
-//! - a caller's token lives no longer than the tasks of its request.
+//! - a caller's token lives no longer than the tasks of its request;
+//! - only so many hand-overs are at it at once; who has to wait has nothing in the database.
 //!
 //! Does not: speak HTTP to callers, check policy, or know Cinder's tables.
 
+mod admission;
 mod copying;
 mod debts;
 mod drive;
@@ -30,6 +32,7 @@ pub use recovery::Recovered;
 pub use repairs::Repair;
 
 use crate::measured::phase;
+use admission::{Admission, Limits, Permit};
 use barbican_client::Barbican;
 use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
 use keystone_client::ServiceSession;
@@ -98,6 +101,7 @@ struct Inner {
     service: Arc<ServiceSession>,
     limits: QuotaLimits,
     options: Options,
+    admission: Admission,
     tasks: TaskTracker,
     stopping: CancellationToken,
     paying: Mutex<BTreeSet<ProjectId>>,
@@ -113,7 +117,13 @@ impl Engine {
         limits: QuotaLimits,
         options: Options,
     ) -> Self {
+        let admission = Admission::new(Limits {
+            at_once: options.hand_overs_at_once,
+            waiting: options.hand_overs_waiting,
+            patience: options.longest_wait,
+        });
         Self(Arc::new(Inner {
+            admission,
             store,
             barbican,
             service,
@@ -136,7 +146,7 @@ impl Engine {
     /// [`TransferError`]; the rows are as before unless it says otherwise.
     pub async fn initiate(&self, caller: Caller, offer: Offer) -> Result<Offered, TransferError> {
         let engine = self.clone();
-        self.detached("initiate", async move {
+        self.detached("initiate", caller.project.clone(), async move {
             let claim = InitiateClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer_id: TransferId::new(uuid::Uuid::new_v4().to_string()),
@@ -165,7 +175,7 @@ impl Engine {
         auth_key: AuthKey,
     ) -> Result<(), TransferError> {
         let engine = self.clone();
-        self.detached("accept", async move {
+        self.detached("accept", caller.project.clone(), async move {
             let claim = AcceptClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer,
@@ -186,7 +196,7 @@ impl Engine {
     /// [`TransferError`]; the rows are as before unless it says otherwise.
     pub async fn cancel(&self, caller: Caller, transfer: TransferId) -> Result<(), TransferError> {
         let engine = self.clone();
-        self.detached("cancel", async move {
+        self.detached("cancel", caller.project.clone(), async move {
             let claim = CancelClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer,
@@ -207,21 +217,39 @@ impl Engine {
         tokio::time::timeout(within, self.0.tasks.wait()).await.is_ok()
     }
 
-    /// Runs an operation in a task of its own: it goes on when its caller is gone.
+    /// Runs an operation in a task of its own, once it is the project's turn: from then on it goes
+    /// on when its caller is gone.
     async fn detached<T: Send + 'static>(
         &self,
         name: &'static str,
+        project: ProjectId,
         operation: impl Future<Output = Result<T, TransferError>> + Send + 'static,
     ) -> Result<T, TransferError> {
-        if self.0.stopping.is_cancelled() {
-            return Err(TransferError::ShuttingDown);
-        }
+        let turn = phase("turn", self.turn(&project)).await;
+        let permit = turn.inspect_err(|error| measured::turned_away(name, error))?;
+        let operation = async move {
+            let outcome = operation.await;
+            drop(permit);
+            outcome
+        };
         match self.spawn(measured::operation(name, operation)).await {
             Ok(outcome) => outcome,
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
                 Err(_cancelled) => Err(TransferError::InDoubt),
             },
+        }
+    }
+
+    /// Waits until the project may begin.
+    async fn turn(&self, project: &ProjectId) -> Result<Permit, TransferError> {
+        if self.0.stopping.is_cancelled() {
+            return Err(TransferError::ShuttingDown);
+        }
+        tokio::select! {
+            biased;
+            entered = self.0.admission.enter(project) => entered.map_err(|_| TransferError::Busy),
+            () = self.0.stopping.cancelled() => Err(TransferError::ShuttingDown),
         }
     }
 

@@ -22,6 +22,11 @@ pub(crate) async fn operation<T>(
     ended
 }
 
+/// Tells of an operation whose turn never came.
+pub(crate) fn turned_away(name: &'static str, error: &TransferError) {
+    OPERATIONS.add([name, error.outcome()], 1);
+}
+
 /// Runs one attempt at a phase, and tells how long it took.
 pub(crate) async fn phase<T, E>(
     name: &'static str,

@@ -15,6 +15,12 @@ pub struct Options {
     pub recovery_period: Duration,
     /// How many debts one pass, or one call of a project, tries to pay.
     pub debts_per_pass: u64,
+    /// How many hand-overs are at it at once; the others wait, their projects in turn.
+    pub hand_overs_at_once: usize,
+    /// How many wait at most; the rest is told to come again.
+    pub hand_overs_waiting: usize,
+    /// How long one waits at most.
+    pub longest_wait: Duration,
     /// How long an ended hand-over stays in the journal, so that a lost commit can be read back.
     pub remember_ended: Duration,
 }
@@ -27,6 +33,9 @@ impl Default for Options {
             pause: Duration::from_millis(200),
             recovery_period: Duration::from_secs(5),
             debts_per_pass: 64,
+            hand_overs_at_once: 64,
+            hand_overs_waiting: 1024,
+            longest_wait: Duration::from_secs(10),
             remember_ended: Duration::from_secs(3600),
         }
     }

@@ -32,7 +32,7 @@ impl Engine {
     /// [`TransferError`]; the rows are as before unless it says otherwise.
     pub async fn restore(&self, callers: &[Caller], repair: Repair) -> Result<(), TransferError> {
         let (engine, callers) = (self.clone(), callers.to_vec());
-        self.detached("restore", async move {
+        self.detached("restore", repair.by.0.clone(), async move {
             let claim = RestoreClaim {
                 hand_over_id: new_hand_over_id(),
                 volume: repair.volume,

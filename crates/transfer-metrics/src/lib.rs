@@ -118,7 +118,7 @@ declare! {
     OPERATIONS: Counter<2> = "volume_transfer_operations_total", ["operation", "outcome"],
         "Operations that came to an end in this process, by kind and outcome";
     OPERATION_DURATION: Histogram<1> = "volume_transfer_operation_duration_seconds", ["operation"],
-        "From the claim to the end of an operation";
+        "From the turn of an operation to its end";
     PHASE_DURATION: Histogram<2> = "volume_transfer_phase_duration_seconds", ["phase", "outcome"],
         "One attempt at a phase of an operation";
     PEER_REQUESTS: Counter<3> = "volume_transfer_peer_requests_total",

@@ -26,8 +26,8 @@ use transfer_core::Operation;
 /// Stages at work at the same time: they mostly wait for leases.
 const LANES: usize = 12;
 
-/// How long one case may take; a case that hangs is a case that ended badly.
-const PATIENCE: Duration = Duration::from_secs(90);
+/// How long one case may take, its database made and removed; a case that hangs ended badly.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 fn binary() -> PathBuf {
     PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"))
@@ -57,13 +57,19 @@ async fn run_matrix(keys: Keys) {
     let cases: Vec<Case> =
         all_cases(keys).await.into_iter().step_by(test_database::every()).collect();
     let total = cases.len();
-    let outcomes: Vec<(Case, Result<(), String>)> = futures::stream::iter(cases)
+    let outcomes: Vec<(String, Result<(), String>)> = futures::stream::iter(cases)
         .map(|case| async move {
-            let outcome = match tokio::time::timeout(PATIENCE, case.play(binary())).await {
-                Ok(outcome) => outcome.map_err(|error| format!("{error:#}")),
-                Err(_) => Err("the step was never reached, or nothing moves any more".to_owned()),
+            // In a task of its own: one that stands still keeps no other from going on.
+            let shown = case.to_string();
+            let playing = async move { case.play(binary()).await.map_err(|e| format!("{e:#}")) };
+            let outcome = match tokio::spawn(tokio::time::timeout(PATIENCE, playing)).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) => {
+                    Err("the step is never reached, or nothing moves any more".to_owned())
+                }
+                Err(panicked) => Err(panicked.to_string()),
             };
-            (case, outcome)
+            (shown, outcome)
         })
         .buffer_unordered(LANES)
         .collect()

@@ -19,12 +19,12 @@ use super::asked::Asked;
 use super::content::{self, OCTETS, TEXT};
 use super::error::{Issue, Refusal};
 use super::{Caller, policy, quotas, validate};
-use crate::Simulator;
 use crate::authtoken::header;
 use crate::key_manager::{Attributes, Filling, KeyManager, Secret};
 use crate::payload::Payload;
 use crate::query::{Query, strict_bool};
 use crate::state::State as Memory;
+use crate::{Simulator, StateFileError};
 
 pub(super) async fn create(
     State(simulator): State<Simulator>,
@@ -111,6 +111,24 @@ pub(super) async fn delete(
     asked: Asked,
 ) -> Result<StatusCode, Refusal> {
     remove(&simulator, &asked.caller, &id, &asked.query)
+}
+
+/// Copies a secret within this process; none when its caller may not read it, or store one.
+pub(super) fn copy_for(
+    simulator: &Simulator,
+    caller: &Caller,
+    id: &str,
+) -> Result<Option<String>, StateFileError> {
+    let now = simulator.clock().now();
+    simulator.change(|state| {
+        let Ok(secret) = find(&state.key_manager, id, now) else { return Ok(None) };
+        let may_read = caller.check(&policy::SECRET_DECRYPT, secret).is_ok();
+        if !may_read || caller.check_role(&policy::SECRETS_POST).is_err() {
+            return Ok(None);
+        }
+        let (attributes, filling) = (secret.attributes.clone(), secret.filling.clone());
+        Ok(Some(insert(state, caller, now, attributes, filling)))
+    })
 }
 
 /// Deletes a secret within this process; false when it is refused.

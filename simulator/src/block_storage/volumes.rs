@@ -11,6 +11,7 @@ use transfer_core::{ProjectId, SecretId, VolumeId};
 use super::fault::Fault;
 use super::input::{self, Id};
 use super::page::{Listed, Page, SortKey};
+use super::sources::Source;
 use super::types::{self, new_id};
 use super::{Asked, Caller, actions, views};
 use crate::{Simulator, barbican};
@@ -126,12 +127,20 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Value>), Fault> {
     caller.must_be_member("volume:create")?;
     let given = input::body(&body, KEY)?;
-    let mut new = wanted(&simulator, &caller, &given)?;
+    let source = Source::of(&caller, &given).await?;
+    let mut new = wanted(&simulator, &caller, &given, source.as_ref())?;
     let kind = match &new.volume_type {
         Some(name) => Some(types::named(&caller, name).await?),
         None => None,
     };
-    new.key = kind.as_ref().map(|kind| order_key(&simulator, &caller, kind)).transpose()?.flatten();
+    new.key = match (&source, &kind) {
+        (Some(source), kind) => {
+            source.apply(&caller, &mut new, kind.as_ref()).await?;
+            source.key.as_ref().map(|key| copy_key(&simulator, &caller, key)).transpose()?
+        }
+        (None, Some(kind)) => order_key(&simulator, &caller, kind)?,
+        (None, None) => None,
+    };
     let made = match caller.store.create_volume(&new, &caller.limits).await {
         Ok(made) => made,
         Err(error) => {
@@ -147,6 +156,7 @@ fn wanted(
     simulator: &Simulator,
     caller: &Caller,
     given: &Map<String, Value>,
+    source: Option<&Source>,
 ) -> Result<NewVolume, Fault> {
     if caller.microversion.is_at_least(53) {
         let known = CREATE.iter().filter(|(since, _)| caller.microversion.is_at_least(*since));
@@ -154,7 +164,7 @@ fn wanted(
         input::only(given, KEY, &known)?;
     }
     let zone = input::text(given, "availability_zone")?.unwrap_or_else(|| ZONE.to_owned());
-    for unsupported in ["snapshot_id", "source_volid", "imageRef", "backup_id"] {
+    for unsupported in ["imageRef", "image_id", "backup_id", "consistencygroup_id", "group_id"] {
         if given.get(unsupported).is_some_and(|value| !value.is_null()) {
             return Err(Fault::bad(format!("{unsupported} is not supported here")));
         }
@@ -162,11 +172,15 @@ fn wanted(
     if zone != ZONE {
         return Err(Fault::bad(format!("Availability zone '{zone}' is invalid.")));
     }
+    let size = input::size(given, "size")?;
     Ok(NewVolume {
         id: VolumeId::new(new_id(simulator)?),
         project: ProjectId::new(caller.project.id.as_str()),
         user: caller.user(),
-        size_gb: input::size(given, "size")?.ok_or_else(Fault::malformed)?,
+        size_gb: match source {
+            Some(source) => source.size(size)?,
+            None => size.ok_or_else(Fault::malformed)?,
+        },
         status: "available".to_owned(),
         name: input::text(given, "name")?,
         description: input::text(given, "description")?,
@@ -193,6 +207,13 @@ fn order_key(
     let ordered = barbican::order_key(simulator, &caller.bearer, algorithm, bits)?;
     // Cinder is purposefully terse here.
     ordered.map(|id| Some(SecretId::new(id))).ok_or_else(|| Fault::bad("Key manager error"))
+}
+
+/// A copy of a key for a volume that is made from another one
+/// (cinder: `volume/volume_utils.py` clone_encryption_key).
+fn copy_key(simulator: &Simulator, caller: &Caller, key: &SecretId) -> Result<SecretId, Fault> {
+    let copied = barbican::copy_key(simulator, &caller.bearer, key.as_str())?;
+    copied.map(SecretId::new).ok_or_else(|| Fault::bad("Key manager error"))
 }
 
 /// A refusal is logged and no more, as in Cinder: the volume is gone all the same.

@@ -104,6 +104,49 @@ async fn quotas_tell_what_is_used_and_stand_against_more() {
 }
 
 #[tokio::test]
+async fn an_administrator_sets_quotas_and_they_hold() {
+    let cloud = Cloud::new().await;
+    cloud.encrypted_type().await;
+    let (x, admin) = (cloud.token("x", "donor").await, cloud.token("admin", "admin").await);
+    cloud.volume(&x, Some("luks")).await;
+    let donor = cloud.simulator.project_id("donor").unwrap();
+    let path = format!("/v3/os-quota-sets/{donor}");
+    for (set, words) in [
+        (json!({}), "{} should be non-empty"),
+        (json!({"cows": 1}), "Invalid input received: Bad key(s) in quota set: cows"),
+        (json!({"volumes": -2}), "volumes must be >= -1"),
+        (json!({"volumes": "many"}), "volumes must be an integer"),
+        (json!({"gigabytes": 0}), "Current usage is 1 and the requested limit is 0."),
+    ] {
+        let refused = cloud.ask(&admin, "PUT", &path, &json!({"quota_set": set}).to_string()).await;
+        let message = refused.body["badRequest"]["message"].as_str().unwrap();
+        assert!(refused.status == 400 && message.contains(words), "{set}: {message}");
+    }
+    let one = json!({"quota_set": {"tenant_id": donor, "volumes": 1, "gigabytes_luks": 7}});
+    assert_eq!(cloud.ask(&x, "PUT", &path, &one.to_string()).await.status, 403);
+    let set = cloud.ask(&admin, "PUT", &path, &one.to_string()).await;
+    assert_eq!((set.status, &set.body["quota_set"]["volumes"]), (200, &json!(1)));
+    let shown = cloud.ask(&x, "GET", &path, "").await;
+    assert_eq!(shown.body["quota_set"]["gigabytes_luks"], 7);
+    let defaults = cloud.ask(&x, "GET", &format!("{path}/defaults"), "").await;
+    assert_eq!(defaults.body["quota_set"]["volumes"], 10);
+    let more = json!({"volume": {"size": 1}}).to_string();
+    let refused = cloud.ask(&x, "POST", "/v3/volumes", &more).await;
+    assert_eq!(refused.status, 413, "{}", refused.body);
+    assert_eq!(cloud.ask(&x, "DELETE", &path, "").await.status, 403);
+    assert_eq!(cloud.ask(&admin, "DELETE", &path, "").await.status, 200);
+    assert_eq!(cloud.ask(&x, "POST", "/v3/volumes", &more).await.status, 202);
+
+    let class = "/v3/os-quota-class-sets/default";
+    let two = json!({"quota_class_set": {"volumes": 2}}).to_string();
+    assert_eq!(cloud.ask(&admin, "PUT", class, &two).await.status, 200);
+    let shown = cloud.ask(&admin, "GET", class, "").await;
+    assert_eq!((&shown.body["quota_class_set"]["volumes"], shown.status), (&json!(2), 200));
+    assert_eq!(shown.body["quota_class_set"]["id"], "default");
+    assert_eq!(cloud.ask(&x, "POST", "/v3/volumes", &more).await.status, 413);
+}
+
+#[tokio::test]
 async fn an_administrator_chooses_between_public_and_private_types() {
     let cloud = Cloud::new().await;
     let (x, admin) = (cloud.token("x", "donor").await, cloud.token("admin", "admin").await);

@@ -10,7 +10,7 @@ use crate::workspace::Workspace;
 
 /// A virtual environment with `conformance/requirements-NAME.txt`; made when it is not there, or
 /// was made from another list.
-pub(super) fn environment(workspace: &Workspace, name: &str) -> Result<PathBuf> {
+pub(crate) fn environment(workspace: &Workspace, name: &str) -> Result<PathBuf> {
     let requirements = scripts(workspace).join(format!("requirements-{name}.txt"));
     let wanted = std::fs::read_to_string(&requirements)
         .with_context(|| requirements.display().to_string())?;
@@ -36,7 +36,7 @@ fn is_made_from(stamp: &Path, wanted: &str) -> bool {
 }
 
 /// An empty directory in the place of whatever was there.
-pub(super) fn empty(directory: &Path) -> Result<PathBuf> {
+pub(crate) fn empty(directory: &Path) -> Result<PathBuf> {
     if directory.exists() {
         std::fs::remove_dir_all(directory).with_context(|| directory.display().to_string())?;
     }
@@ -45,6 +45,6 @@ pub(super) fn empty(directory: &Path) -> Result<PathBuf> {
 }
 
 /// Where the suites' scripts stand.
-pub(super) fn scripts(workspace: &Workspace) -> PathBuf {
+pub(crate) fn scripts(workspace: &Workspace) -> PathBuf {
     workspace.root.join("conformance")
 }

@@ -110,6 +110,28 @@ impl Server {
         Ok(())
     }
 
+    /// Runs one statement, with the server's own client.
+    pub(super) fn run_sql(&self, statement: &str) -> Result<()> {
+        let port = self.port()?;
+        // Their environment may be emptied on the way.
+        let mut client = match self.kind {
+            Kind::Postgresql => {
+                let url =
+                    format!("postgresql://{USER}:{PASSWORD_IN_URL}@127.0.0.1:{port}/postgres");
+                let mut client = self.program("psql")?;
+                client.args(["-q", "-c", statement]).arg(url);
+                client
+            }
+            Kind::Mariadb => {
+                let mut client = self.program("mariadb")?;
+                client.args(["--no-defaults", "-h", "127.0.0.1", "-u", USER, "-e", statement]);
+                client.arg(format!("--password={PASSWORD}")).arg(format!("--port={port}"));
+                client
+            }
+        };
+        quietly(&mut client)
+    }
+
     /// The id of its process, if that runs.
     fn process(&self) -> Option<String> {
         let pid = fs::read_to_string(self.file("pid")).ok()?;

@@ -109,7 +109,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("benches", &["transfer-core"]),
     // nobody of ours: it judges the simulator, and must share nobody's faults
     ("peer-replay", &[]),
-    ("xtask", &["peer-replay"]),
+    // nor this one: it measures, and knows what any client knows
+    ("peer-bench", &[]),
+    ("xtask", &["peer-bench", "peer-replay"]),
 ];
 
 /// What the core may take from outside.

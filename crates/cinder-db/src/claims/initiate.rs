@@ -52,10 +52,12 @@ impl Store {
                 let mut txn = self.db.write().await?;
                 let scope = claim.caller.scope();
                 let not_found = || ClaimError::VolumeNotFound(claim.volume.clone());
-                find_volume(&mut txn, &scope, &claim.volume).await?.ok_or_else(not_found)?;
-                make_way(&mut txn, &claim.volume).await?;
-                let volume =
-                    find_volume(&mut txn, &scope, &claim.volume).await?.ok_or_else(not_found)?;
+                let volume = find_volume(&mut txn, &scope, &claim.volume).await?;
+                let mut volume = volume.ok_or_else(not_found)?;
+                if make_way(&mut txn, &claim.volume).await? {
+                    let as_before = find_volume(&mut txn, &scope, &claim.volume).await?;
+                    volume = as_before.ok_or_else(not_found)?;
+                }
                 let snapshots = snapshots_of(&mut txn, &claim.volume).await?;
                 let keys = check(claim, &volume, &snapshots)?;
                 if !swap_status(&mut txn, &claim.volume, AVAILABLE, AWAITING_TRANSFER).await? {

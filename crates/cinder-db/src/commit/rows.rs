@@ -4,7 +4,7 @@ use super::EndError;
 use crate::db::Txn;
 use crate::journal::Details;
 use crate::volumes::{
-    AVAILABLE, AWAITING_TRANSFER, Scope, find_volume, snapshots_of, swap_status, touch,
+    AVAILABLE, AWAITING_TRANSFER, Scope, Volume, find_volume, snapshots_of, swap_status, touch,
 };
 use crate::{DbError, transfers};
 use sea_query::{Expr, ExprTrait};
@@ -15,7 +15,9 @@ use transfer_core::{HandOver, SecretId, SnapshotId};
 ///
 /// A row that names a key which was not copied is a conflict: it would stay behind with a key of
 /// the wrong project. A copy that no row would name is one too: it would be stray key material.
-pub(super) async fn repoint(txn: &mut Txn, hand_over: &HandOver) -> Result<(), EndError> {
+///
+/// Gives the volume as it was found.
+pub(super) async fn repoint(txn: &mut Txn, hand_over: &HandOver) -> Result<Volume, EndError> {
     let copies = hand_over.keys().iter().filter_map(|key| Some((&key.old, key.shell.as_ref()?)));
     let mut new: BTreeMap<&SecretId, &SecretId> = copies.collect();
     if let Some(shell) = hand_over.keys().first().and_then(|key| key.shell.as_ref()) {
@@ -42,17 +44,17 @@ pub(super) async fn repoint(txn: &mut Txn, hand_over: &HandOver) -> Result<(), E
             return Err(EndError::ConflictingRows);
         }
     }
-    if unnamed.is_empty() { Ok(()) } else { Err(EndError::ConflictingRows) }
+    if unnamed.is_empty() { Ok(volume) } else { Err(EndError::ConflictingRows) }
 }
 
 /// The offer becomes visible. The volume has been `awaiting-transfer` since the claim.
 pub(super) async fn make_offer(
     txn: &mut Txn,
     hand_over: &HandOver,
+    volume: &Volume,
     details: &Details,
 ) -> Result<(), EndError> {
-    let volume = find_volume(txn, &Scope::All, hand_over.volume()).await?;
-    if volume.is_none_or(|volume| volume.status != AWAITING_TRANSFER) {
+    if volume.status != AWAITING_TRANSFER {
         return Err(EndError::ConflictingRows);
     }
     let offer = details.offer.as_ref().ok_or_else(|| DbError::Malformed {

@@ -295,14 +295,19 @@ async fn sum(
         .and_where(Expr::col("project_id").eq(project.as_str()))
         .take();
     if let Some(of_type) = &resource.of_type {
-        // A snapshot counts for the type that its volume has now.
-        let own = Query::select()
-            .column("id")
-            .from("volumes")
-            .and_where(Expr::col("volume_type_id").eq(of_type.id.as_str()))
-            .take();
-        let key = if table == "volumes" { "id" } else { "volume_id" };
-        select.and_where(Expr::col(key).in_subquery(own));
+        let is_of_type = Expr::col(("volumes", "volume_type_id")).eq(of_type.id.as_str());
+        if table == "volumes" {
+            select.and_where(is_of_type);
+        } else {
+            // A snapshot counts for the type that its volume has now.
+            let own = Query::select()
+                .expr(Expr::val(1))
+                .from("volumes")
+                .and_where(Expr::col(("volumes", "id")).equals((table, "volume_id")))
+                .and_where(is_of_type)
+                .take();
+            select.and_where(Expr::exists(own));
+        }
     }
     match txn.first(&select).await? {
         Some(row) => Ok((row.int("rows")?, row.int("gigabytes")?)),

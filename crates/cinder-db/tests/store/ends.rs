@@ -262,7 +262,7 @@ async fn a_lost_commit_can_be_read_back_until_it_is_forgotten() {
     let offered = store.claim_initiate(&initiate("h", "v", "x")).await.expect("claimed");
     let id = offered.hand_over.id().clone();
     assert!(store.ended(&id).await.expect("looked up").is_none(), "live");
-    store.finish(&id).await.expect("a live hand-over is not forgotten");
+    store.settle_end(&id, &[]).await.expect("a live hand-over is not forgotten");
     store.forget_ended(std::time::Duration::ZERO).await.expect("nor here");
     store.commit(copied(offered.hand_over.into_inner())).await.expect("committed");
     let ended = store.ended(&id).await.expect("looked up").expect("ended");
@@ -270,7 +270,7 @@ async fn a_lost_commit_can_be_read_back_until_it_is_forgotten() {
     assert_eq!(ended.debts.len(), 1);
     store.forget_ended(LEASE).await.expect("too young");
     assert!(store.ended(&id).await.expect("looked up").is_some());
-    store.finish(&id).await.expect("forgotten");
+    store.settle_end(&id, &[]).await.expect("forgotten");
     assert!(store.ended(&id).await.expect("looked up").is_none());
     assert_eq!(store.debts().await.expect("debts").len(), 1, "debts outlive it");
 }

@@ -8,6 +8,7 @@ mod debts;
 mod ends;
 mod fences;
 mod fixture;
+mod plans;
 mod proxy;
 mod quotas;
 mod restore;

@@ -76,7 +76,7 @@ async fn watched() -> (Fixture, Arc<Keeper>, Store) {
 #[tokio::test]
 async fn every_transaction_is_seen_and_those_that_write_are_asked() {
     let (_fixture, keeper, store) = watched().await;
-    store.finish(&"nothing".into()).await.expect("deletes nothing");
+    store.settle_end(&"nothing".into(), &[]).await.expect("deletes nothing");
     assert_eq!(keeper.seen(), ["enter", "begins", "DELETE", "committed", "leave"]);
     store.ping().await.expect("reads");
     assert_eq!(keeper.seen(), ["begins", "SELECT", "rolled back"]);

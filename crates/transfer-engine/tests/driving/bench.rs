@@ -155,6 +155,11 @@ impl Bench {
         self.engine.initiate(self.x.clone(), self.offer_of()).await
     }
 
+    /// Another key of x.
+    pub(crate) async fn key(&self) -> SecretId {
+        store_key(&self.simulator, &self.x, KEYS[0]).await
+    }
+
     pub(crate) async fn world(&self) -> World {
         self.simulator.world(&self.store).await.unwrap()
     }

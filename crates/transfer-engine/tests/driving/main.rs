@@ -6,6 +6,7 @@ mod debts;
 mod faults;
 mod flow;
 mod logs;
+mod overload;
 mod scene;
 mod take_over;
 mod tokens;

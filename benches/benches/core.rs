@@ -5,7 +5,7 @@
 //! can add to a hand-over. It grows faster than the number of keys: each step writes the row of all
 //! of them. Database, key manager and network are not in it.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion, Throughput};
 use std::hint::black_box;
 use transfer_core::{Debt, Effect, Event, HandOver, Operation, Parties, Pending, SecretId};
 
@@ -57,18 +57,41 @@ fn drive(keys: &[SecretId]) -> Vec<Debt> {
     }
 }
 
-fn hand_over(criterion: &mut Criterion) {
-    let mut group = criterion.benchmark_group("hand_over");
+pub(crate) fn benches(criterion: &mut Criterion) {
+    steps(criterion);
+    let mut group = criterion.benchmark_group("core");
     for count in [1, 3, 16] {
         let keys: Vec<SecretId> = (0..count).map(|n| SecretId::new(uuid(4, n))).collect();
         assert_eq!(drive(&keys).len(), count, "every old secret is owed after the commit");
         group.throughput(Throughput::Elements(count as u64));
-        group.bench_with_input(BenchmarkId::new("keys", count), &keys, |bencher, keys| {
-            bencher.iter(|| drive(black_box(keys)));
-        });
+        group.bench_with_input(
+            BenchmarkId::new("accept of so many keys", count),
+            &keys,
+            |bencher, keys| {
+                bencher.iter(|| drive(black_box(keys)));
+            },
+        );
     }
     group.finish();
 }
 
-criterion_group!(benches, hand_over);
-criterion_main!(benches);
+/// One step, and the text of a state with three keys, written and read.
+fn steps(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("core");
+    let keys: Vec<SecretId> = (0..3).map(|n| SecretId::new(uuid(4, n))).collect();
+    let claimed = claim(&keys);
+    let created = Event::ShellCreated { old: keys[0].clone(), shell: SecretId::new(uuid(5, 1)) };
+    group.bench_function("step", |bencher| {
+        bencher.iter_batched(
+            || (claimed.clone(), created.clone()),
+            |(mut state, event)| state.apply(event),
+            criterion::BatchSize::SmallInput,
+        );
+    });
+    let row = claimed.to_journal().expect("every state can be written");
+    group.bench_function("journal encode", |bencher| bencher.iter(|| claimed.to_journal()));
+    group.bench_function("journal decode", |bencher| {
+        bencher.iter(|| HandOver::from_journal(black_box(&row)));
+    });
+    group.finish();
+}

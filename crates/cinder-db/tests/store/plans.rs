@@ -1,0 +1,175 @@
+//! How the database finds what a request asks for: never by reading a whole table.
+//!
+//! Every statement that a request sends is written down and then explained by the database itself.
+//! The tables are small, so the planner is told to use an index wherever it can: a scan that stays
+//! is one for want of an index.
+
+use crate::fixture::{Fixture, LEASE, accept, caller, cancel, copied, initiate};
+use async_trait::async_trait;
+use cinder_db::{Direction, Passage, Store, TransferQuery, Turnstile};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+use test_database::Kind;
+use transfer_core::{Authority, Settlement};
+
+/// Writes the statements down.
+#[derive(Debug, Default)]
+struct Listener(Mutex<BTreeSet<String>>);
+
+#[async_trait]
+impl Turnstile for Listener {
+    async fn enter(&self) -> Passage {
+        Passage::Free
+    }
+
+    fn begins(&self) {}
+
+    fn statement(&self, sql: &str) {
+        self.0.lock().expect("whole").insert(sql.to_owned());
+    }
+
+    fn over(&self, _committed: bool) {}
+
+    async fn leave(&self) {}
+}
+
+/// All that requests of a project do, from claim to the payment of debts.
+async fn serve_requests(fixture: &Fixture, store: &Store) {
+    fixture.volume("v", "x", Some("k")).await;
+    fixture.snapshot("s", "v").await;
+    let scope = caller("x").scope();
+    let claim = initiate("i", "v", "x");
+    store.volume(&scope, &"v".into()).await.expect("answers");
+    let offered = store.claim_initiate(&claim).await.expect("claimed");
+    end(store, offered.hand_over.into_inner(), "x").await;
+    store.transfer(&scope, &claim.transfer_id).await.expect("answers");
+    store.volume_of_transfer(&claim.transfer_id).await.expect("answers");
+    let query = TransferQuery {
+        scope: scope.clone(),
+        filters: BTreeMap::new(),
+        sort: vec![("created_at".to_owned(), Direction::Descending)],
+        marker: Some(claim.transfer_id.clone()),
+        limit: Some(10),
+        offset: 0,
+    };
+    store.transfers(&query).await.expect("lists");
+    let taken = accept("a", &claim.transfer_id, &offered.auth_key, "y");
+    let accepted = store.claim_accept(&taken).await.expect("claimed");
+    end(store, accepted.into_inner(), "y").await;
+    let (transfer, _key) = fixture.offer("o", "v", "y").await;
+    let cancelled = store.claim_cancel(&cancel("c", &transfer, "y")).await.expect("claimed");
+    end(store, cancelled.into_inner(), "y").await;
+    let again = store.claim_initiate(&initiate("b", "v", "y")).await.expect("claimed");
+    let mut given_up = again.hand_over.into_inner();
+    given_up.apply(transfer_core::Event::GaveUp).expect("gives up");
+    store.abort(given_up).await.expect("aborted");
+}
+
+async fn end(store: &Store, claimed: transfer_core::HandOver, project: &str) {
+    let saved = store.save(claimed, LEASE).await.expect("saved").into_inner();
+    let id = saved.id().clone();
+    store.commit(copied(saved)).await.expect("committed");
+    let ended = store.ended(&id).await.expect("answers").expect("has ended");
+    store.debts_of(&Authority::Project(project.into()), 64).await.expect("answers");
+    let mut settled = Vec::new();
+    for debt in &ended.debts {
+        store.is_named(&"k".into()).await.expect("answers");
+        store.settle(debt, &Settlement::Unknown("no reply".to_owned())).await.expect("settled");
+        settled.push(((**debt).clone(), Settlement::Paid));
+    }
+    store.settle_end(&id, &settled).await.expect("settled");
+}
+
+/// Rows of others, so that not every plan is as good as any other.
+async fn fill(fixture: &Fixture) {
+    let postgres = fixture.database.kind == Kind::Postgres;
+    let (no, yes) = if postgres { ("false", "true") } else { ("0", "1") };
+    for number in 1_000..1_100 {
+        let (project, key) = (format!("'p{}'", number % 10), format!("'k{number}'"));
+        for (table, columns, values) in [
+            (
+                "volumes",
+                "id, volume_type_id, deleted, project_id, encryption_key_id, use_quota",
+                format!("{key}, 'type', {no}, {project}, {key}, {yes}"),
+            ),
+            (
+                "snapshots",
+                "id, volume_type_id, deleted, project_id, encryption_key_id, volume_id, use_quota",
+                format!("{key}, 'type', {no}, {project}, {key}, {key}, {yes}"),
+            ),
+            ("transfers", "id, deleted, volume_id", format!("{key}, {yes}, {key}")),
+            (
+                "quotas",
+                "id, deleted, project_id, resource, hard_limit",
+                format!("{number}, {no}, {project}, 'volumes', 5"),
+            ),
+        ] {
+            fixture.sql(&format!("INSERT INTO {table} ({columns}) VALUES ({values})")).await;
+        }
+    }
+}
+
+/// What explains a statement, with nothing for each of its values.
+fn explanation(kind: Kind, sql: &str) -> String {
+    match kind {
+        Kind::Sqlite => format!("EXPLAIN QUERY PLAN {sql}"),
+        Kind::Postgres => {
+            let count = (1..).take_while(|n| sql.contains(&format!("${n}"))).count();
+            let values = vec!["NULL"; count].join(", ");
+            let values = if count == 0 { String::new() } else { format!("({values})") };
+            format!(
+                "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;
+                 PREPARE explained AS {sql}; EXPLAIN EXECUTE explained{values};
+                 DEALLOCATE explained"
+            )
+        }
+        Kind::MySql => {
+            let sql = sql.replace("LIMIT ?", "LIMIT 1").replace("OFFSET ?", "OFFSET 0");
+            // A text that any column can be compared with, and that no row has.
+            let sql = sql.replace('?', "'17'");
+            format!("SET SESSION max_seeks_for_key = 1; EXPLAIN {sql}")
+        }
+    }
+}
+
+/// Whether a line of an explanation tells of a table that is read from end to end.
+fn is_scan(kind: Kind, line: &str) -> bool {
+    match kind {
+        Kind::Sqlite => line.contains("detail=SCAN"),
+        Kind::Postgres => line.contains("Seq Scan"),
+        // Neither does it read the whole of an index.
+        Kind::MySql => line.contains(" type=ALL ") || line.contains(" type=index "),
+    }
+}
+
+#[tokio::test]
+async fn no_statement_of_a_request_reads_a_whole_table() {
+    let fixture = Fixture::new().await;
+    let listener = Arc::new(Listener::default());
+    let store = fixture.store.with_turnstile(Arc::<Listener>::clone(&listener));
+    fill(&fixture).await;
+    serve_requests(&fixture, &store).await;
+    let statements = std::mem::take(&mut *listener.0.lock().expect("whole"));
+    assert!(statements.len() > 30, "{}", statements.len());
+    let kind = fixture.database.kind;
+    let mut scans = Vec::new();
+    // An insert of values reads nothing, and looks as if it did.
+    for sql in statements.iter().filter(|sql| !sql.starts_with("INSERT")) {
+        let plan = fixture.rows(&explanation(kind, sql)).await;
+        if plan.iter().any(|line| is_scan(kind, line)) {
+            scans.push(format!("{sql}\n    {}", plan.join("\n    ")));
+        }
+    }
+    assert!(scans.is_empty(), "{} of {}:\n{}", scans.len(), statements.len(), scans.join("\n"));
+}
+
+#[tokio::test]
+async fn a_scan_is_noticed() {
+    let fixture = Fixture::new().await;
+    fill(&fixture).await;
+    let kind = fixture.database.kind;
+    let plan = fixture.rows(&explanation(kind, "SELECT id FROM volumes WHERE size = 7")).await;
+    assert!(plan.iter().any(|line| is_scan(kind, line)), "{plan:?}");
+    let plan = fixture.rows(&explanation(kind, "SELECT id FROM volumes WHERE id = 'v'")).await;
+    assert!(!plan.iter().any(|line| is_scan(kind, line)), "{plan:?}");
+}

@@ -1,0 +1,105 @@
+//! A bounded number of operations, so many at a time, and how long each took.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Operation {
+    Initiate,
+    Accept,
+    Cancel,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Initiate => "initiate",
+            Self::Accept => "accept",
+            Self::Cancel => "cancel",
+        })
+    }
+}
+
+/// Something that carries operations out.
+pub(crate) trait Contender: Clone + Send + Sync + 'static {
+    /// What an operation is done to; no two at once to the same.
+    type Item: Send + 'static;
+
+    fn run(
+        &self,
+        operation: Operation,
+        item: &mut Self::Item,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Waits for what an operation leaves behind, if that is known here.
+    fn settle(&self) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// A batch that has ended.
+pub(crate) struct Batch<T> {
+    /// From the first request to the last answer.
+    pub(crate) wall: Duration,
+    /// Of those that succeeded.
+    pub(crate) latencies: Vec<Duration>,
+    /// Those that succeeded.
+    pub(crate) items: Vec<T>,
+    pub(crate) errors: Vec<String>,
+}
+
+/// Does `operation` once to each item, `concurrency` at a time.
+pub(crate) async fn batch<C: Contender>(
+    contender: &C,
+    operation: Operation,
+    items: Vec<C::Item>,
+    concurrency: usize,
+) -> Result<Batch<C::Item>> {
+    let queue = Arc::new(Mutex::new(items.into_iter()));
+    let begun = Instant::now();
+    let workers: Vec<_> = (0..concurrency)
+        .map(|_| tokio::spawn(work(contender.clone(), operation, Arc::clone(&queue))))
+        .collect();
+    let mut done = Batch {
+        wall: Duration::ZERO,
+        latencies: Vec::new(),
+        items: Vec::new(),
+        errors: Vec::new(),
+    };
+    for worker in workers {
+        let own = worker.await?;
+        done.latencies.extend(own.latencies);
+        done.items.extend(own.items);
+        done.errors.extend(own.errors);
+    }
+    done.wall = begun.elapsed();
+    Ok(done)
+}
+
+async fn work<C: Contender>(
+    contender: C,
+    operation: Operation,
+    queue: Arc<Mutex<std::vec::IntoIter<C::Item>>>,
+) -> Batch<C::Item> {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
+    let mut done = Batch {
+        wall: Duration::ZERO,
+        latencies: Vec::new(),
+        items: Vec::new(),
+        errors: Vec::new(),
+    };
+    while let Some(mut item) = next() {
+        let begun = Instant::now();
+        match contender.run(operation, &mut item).await {
+            Ok(()) => {
+                done.latencies.push(begun.elapsed());
+                done.items.push(item);
+            }
+            Err(error) => done.errors.push(format!("{error:#}")),
+        }
+    }
+    done
+}

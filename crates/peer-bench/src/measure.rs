@@ -1,0 +1,177 @@
+//! All rounds on one ground, the three contenders in alternation.
+
+use crate::block_storage::{BlockStorage, Volume};
+use crate::figures::rounded;
+use crate::floor::{Floor, Key};
+use crate::ground::{Contender as Storage, Logins, Ready};
+use crate::lane::{Bound, Lane};
+use crate::load::{Contender, Operation};
+use crate::processes;
+use crate::requests::Requests;
+use crate::wire::Wire;
+use anyhow::{Context as _, Result};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde_json::{Map, Value, json};
+use std::time::Instant;
+
+/// Requests at once.
+pub(crate) const CONCURRENCIES: [usize; 3] = [1, 8, 32];
+/// At once in the round before the first.
+const WARM: usize = 8;
+/// At once when Barbican's bare requests are counted.
+const BARE: usize = 8;
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// How many operations a batch has.
+    pub bound: Bound,
+    /// Rounds at each concurrency.
+    pub rounds: usize,
+    /// Keys of the floor.
+    pub keys: usize,
+}
+
+impl Contender for BlockStorage {
+    type Item = Volume;
+
+    async fn run(&self, operation: Operation, volume: &mut Volume) -> Result<()> {
+        match operation {
+            Operation::Initiate => self.initiate(volume).await,
+            Operation::Accept => self.accept(volume).await,
+            Operation::Cancel => self.cancel(volume).await,
+        }
+    }
+
+    async fn settle(&self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Contender for Floor {
+    type Item = Key;
+
+    async fn run(&self, operation: Operation, key: &mut Key) -> Result<()> {
+        match operation {
+            Operation::Initiate => self.initiate(key).await,
+            Operation::Accept => self.accept(key).await,
+            Operation::Cancel => self.cancel(key).await,
+        }
+    }
+
+    async fn settle(&self) -> Result<()> {
+        self.drain().await
+    }
+}
+
+/// The three.
+struct Lanes {
+    upstream: Lane<BlockStorage>,
+    ours: Lane<BlockStorage>,
+    floor: Lane<Floor>,
+}
+
+/// Measures, and tells all figures of the ground.
+///
+/// # Errors
+/// When a contender does not do its work at all.
+pub async fn measure(ready: &Ready, plan: Plan) -> Result<Value> {
+    let wire = Wire::new();
+    let logins = Logins::of(&wire, ready).await?;
+    let requests = Requests::of(&wire, ready).await?;
+    let storage = |name, side: &Storage| {
+        let (wire, url, logins) = (wire.clone(), side.url.clone(), logins.clone());
+        let volumes = side.volumes.iter().map(|id| Volume::of_donor(id));
+        Lane::new(name, BlockStorage { wire, url, logins }, volumes, Some(side.pid))
+    };
+    let floor = Floor::new(wire.clone(), &ready.barbican, logins.clone());
+    let made = stream::iter(0..plan.keys).map(|_| floor.key()).buffer_unordered(BARE);
+    let keys: Vec<Key> = made.try_collect().await.context("keys of the floor")?;
+    let mut lanes = Lanes {
+        upstream: storage("upstream", &ready.upstream),
+        ours: storage("ours", &ready.ours),
+        floor: Lane::new("floor", floor.clone(), keys, None),
+    };
+    let load = vec![load_average()];
+    lanes.upstream.warm_up(WARM, &requests).await?;
+    lanes.ours.warm_up(WARM, &requests).await?;
+    lanes.floor.warm_up(WARM, &requests).await?;
+    for concurrency in CONCURRENCIES {
+        for round in 0..plan.rounds {
+            for turn in 0..3 {
+                lanes.turn((round + turn) % 3, concurrency, plan.bound, &requests).await?;
+            }
+        }
+    }
+    let bare = bare(&floor, plan).await?;
+    Ok(lanes.tell(ready, bare, load))
+}
+
+impl Lanes {
+    async fn turn(
+        &mut self,
+        whose: usize,
+        concurrency: usize,
+        bound: Bound,
+        requests: &Requests,
+    ) -> Result<()> {
+        match whose {
+            0 => self.upstream.round(concurrency, bound, requests).await,
+            1 => self.ours.round(concurrency, bound, requests).await,
+            _ => self.floor.round(concurrency, bound, requests).await,
+        }
+    }
+
+    fn tell(&self, ready: &Ready, bare: Value, mut load: Vec<String>) -> Value {
+        let mut told = Map::new();
+        for operation in [Operation::Initiate, Operation::Accept, Operation::Cancel] {
+            let mut cells = Map::new();
+            for concurrency in CONCURRENCIES {
+                let (mut cell, place) = (Map::new(), (operation, concurrency));
+                let lanes = [
+                    ("upstream", &self.upstream.measured),
+                    ("ours", &self.ours.measured),
+                    ("floor", &self.floor.measured),
+                ];
+                for (name, measured) in lanes {
+                    if let Some(measured) = measured.get(&place) {
+                        measured.tell(name, &mut cell);
+                    }
+                }
+                cells.insert(format!("c{concurrency}"), Value::Object(cell));
+            }
+            told.insert(operation.to_string(), Value::Object(cells));
+        }
+        load.push(load_average());
+        let peak = |side: &Storage| rounded(processes::peak_mib(side.pid));
+        told.insert(
+            "peak_mib".to_owned(),
+            json!({
+                "upstream": peak(&ready.upstream), "ours": peak(&ready.ours),
+            }),
+        );
+        told.insert("bare_barbican".to_owned(), bare);
+        told.insert("load_average".to_owned(), json!(load));
+        Value::Object(told)
+    }
+}
+
+/// Single kinds of requests to Barbican: what one simulator is to the real one.
+async fn bare(floor: &Floor, plan: Plan) -> Result<Value> {
+    let count = plan.keys;
+    let begun = Instant::now();
+    let made = stream::iter(0..count).map(|_| floor.key()).buffer_unordered(BARE);
+    let keys: Vec<Key> = made.try_collect().await?;
+    let posts = count as f64 / begun.elapsed().as_secs_f64();
+    let begun = Instant::now();
+    let read = stream::iter(&keys).map(|key| floor.read(key)).buffer_unordered(BARE);
+    read.try_collect::<Vec<()>>().await?;
+    let gets = count as f64 / begun.elapsed().as_secs_f64();
+    Ok(json!({"post_secret_per_s": rounded(posts), "get_payload_per_s": rounded(gets)}))
+}
+
+/// 1, 5 and 15 minutes.
+fn load_average() -> String {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,209 @@
+//! Figures of both grounds as one document, a table and a plot.
+
+use crate::figures::rounded;
+use crate::measure::CONCURRENCIES;
+use crate::plot::{Group, Plot};
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// The grounds, by their names in the document.
+pub const GROUNDS: [&str; 2] = ["real", "simulated"];
+const OPERATIONS: [&str; 3] = ["initiate", "accept", "cancel"];
+
+/// Adds the ratios to every cell, and what the simulator is to the real Barbican.
+pub fn complete(document: &mut Map<String, Value>) {
+    for (ground, operation, concurrency) in places() {
+        let Some(cell) = document
+            .get_mut(ground)
+            .and_then(|ground| ground.get_mut(operation)?.get_mut(concurrency)?.as_object_mut())
+        else {
+            continue;
+        };
+        let rate = |name: &str| cell.get(name).and_then(Value::as_f64);
+        let (upstream, ours, floor) =
+            (rate("upstream_per_s"), rate("ours_per_s"), rate("floor_per_s"));
+        cell.insert("ours_to_upstream".to_owned(), json!(ratio(ours, upstream)));
+        cell.insert("floor_to_ours".to_owned(), json!(ratio(floor, ours)));
+    }
+    let bare = |ground: &str, what: &str| document.get(ground)?["bare_barbican"][what].as_f64();
+    let times = |what: &str| ratio(bare("simulated", what), bare("real", what));
+    let (post, get) = (times("post_secret_per_s"), times("get_payload_per_s"));
+    if post.is_some() && get.is_some() {
+        let ratios = json!({"post_secret": post, "get_payload": get});
+        document.insert("simulator_vs_barbican".to_owned(), ratios);
+    }
+}
+
+fn ratio(above: Option<f64>, below: Option<f64>) -> Option<f64> {
+    Some(rounded(above? / below.filter(|below| *below > 0.0)?))
+}
+
+fn places() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    const NAMES: [&str; 3] = ["c1", "c8", "c32"];
+    GROUNDS.into_iter().flat_map(|ground| {
+        OPERATIONS.into_iter().flat_map(move |operation| {
+            NAMES.into_iter().map(move |concurrency| (ground, operation, concurrency))
+        })
+    })
+}
+
+/// What a terminal shows.
+pub fn table(document: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    for ground in GROUNDS {
+        if let Some(figures) = document.get(ground) {
+            table_of(ground, figures, &mut text);
+        }
+    }
+    if let Some(ratios) = document.get("simulator_vs_barbican") {
+        let _ = writeln!(
+            text,
+            "simulator to real Barbican: POST secret {:.1} times, GET payload {:.1} times",
+            number(&ratios["post_secret"]),
+            number(&ratios["get_payload"])
+        );
+    }
+    text
+}
+
+fn table_of(ground: &str, figures: &Value, text: &mut String) {
+    let load = figures["load_average"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let load: Vec<_> = load.iter().filter_map(Value::as_str).collect();
+    let _ = writeln!(text, "{ground}: load average {}", load.join(" before, "));
+    let _ = writeln!(text, "  the machine does other work, too: read the ratios");
+    let _ = writeln!(
+        text,
+        "{:13}|{:^23}|{:^17}|{:^35}|{:^17}|{:^14}",
+        "", "operations a second", "ratio", "p50 / p95 / p99 ms", "Barbican requests", "CPU ms"
+    );
+    let _ = writeln!(
+        text,
+        "{:9} {:>3}|{:>8}{:>8}{:>7}|{:>8}{:>9}|{:>18}{:>17}|{:>6}{:>6}{:>5}|{:>8}{:>6}",
+        "",
+        "at",
+        "upstream",
+        "ours",
+        "floor",
+        "ours:up",
+        "floor:us",
+        "upstream",
+        "ours",
+        "up",
+        "ours",
+        "flr",
+        "upstream",
+        "ours"
+    );
+    for operation in OPERATIONS {
+        for concurrency in CONCURRENCIES {
+            let cell = &figures[operation][format!("c{concurrency}")];
+            let of = |name: &str| number(&cell[name]);
+            let latencies = |who: &str| {
+                let of = |what: &str| number(&cell[format!("{who}_{what}_ms")]);
+                format!("{:.0}/{:.0}/{:.0}", of("p50"), of("p95"), of("p99"))
+            };
+            let _ = writeln!(
+                text,
+                "{operation:9} {concurrency:>3}|{:>8.1}{:>8.1}{:>7.1}|{:>8.1}{:>9.2}|{:>18}{:>17}\
+                 |{:>6.1}{:>6.1}{:>5.1}|{:>8.0}{:>6.1}",
+                of("upstream_per_s"),
+                of("ours_per_s"),
+                of("floor_per_s"),
+                of("ours_to_upstream"),
+                of("floor_to_ours"),
+                latencies("upstream"),
+                latencies("ours"),
+                of("upstream_barbican_requests"),
+                of("ours_barbican_requests"),
+                of("floor_barbican_requests"),
+                of("upstream_cpu_ms"),
+                of("ours_cpu_ms"),
+            );
+            for who in ["upstream", "ours", "floor"] {
+                if of(&format!("{who}_errors")) > 0.0 {
+                    let first = cell[format!("{who}_first_error")].as_str().unwrap_or_default();
+                    let count = of(&format!("{who}_errors"));
+                    let _ = writeln!(text, "  {who}: {count} failed, the first: {first}");
+                }
+            }
+        }
+    }
+    let peak = &figures["peak_mib"];
+    let _ = writeln!(
+        text,
+        "peak memory: upstream {:.0} MiB, ours {:.0} MiB\n",
+        number(&peak["upstream"]),
+        number(&peak["ours"])
+    );
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+/// Operations a second as bars, each ground below the other.
+pub fn plot(document: &Map<String, Value>) -> String {
+    let mut plot = Plot::new(
+        "Hand-overs of an encrypted volume: operations a second, by concurrency",
+        &["upstream cinder-api 29", "volume-transfer", "floor: five bare requests"],
+    );
+    for ground in GROUNDS {
+        let Some(figures) = document.get(ground) else { continue };
+        let groups = OPERATIONS.into_iter().flat_map(|operation| {
+            CONCURRENCIES.into_iter().map(move |concurrency| {
+                let cell = &figures[operation][format!("c{concurrency}")];
+                let of = |name: &str| number(&cell[name]);
+                Group {
+                    label: format!("{operation} {concurrency}"),
+                    values: vec![of("upstream_per_s"), of("ours_per_s"), of("floor_per_s")],
+                }
+            })
+        });
+        plot.panel(&format!("before the {ground} Keystone and Barbican"), groups.collect());
+    }
+    plot.svg()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn document() -> Map<String, Value> {
+        let figures = |rate: f64, bare: f64| {
+            let cell = json!({
+                "upstream_per_s": rate, "ours_per_s": 10.0 * rate, "floor_per_s": 11.0 * rate,
+            });
+            let cells = json!({"c1": cell, "c8": cell, "c32": cell});
+            json!({"initiate": cells, "accept": cells, "cancel": cells, "bare_barbican":
+                   {"post_secret_per_s": bare, "get_payload_per_s": 2.0 * bare}})
+        };
+        Map::from_iter([
+            ("real".to_owned(), figures(2.0, 30.0)),
+            ("simulated".to_owned(), figures(5.0, 3000.0)),
+        ])
+    }
+
+    #[test]
+    fn every_cell_gets_its_ratios() {
+        let mut document = document();
+        complete(&mut document);
+        for (ground, operation, concurrency) in places() {
+            let cell = &document[ground][operation][concurrency];
+            assert_eq!(cell["ours_to_upstream"], 10.0, "{ground} {operation} {concurrency}");
+            assert_eq!(cell["floor_to_ours"], 1.1, "{ground} {operation} {concurrency}");
+        }
+        let ratios = json!({"post_secret": 100.0, "get_payload": 100.0});
+        assert_eq!(document["simulator_vs_barbican"], ratios);
+    }
+
+    #[test]
+    fn one_ground_alone_is_told_without_the_other() {
+        let mut document = document();
+        document.remove("real");
+        complete(&mut document);
+        assert!(!document.contains_key("simulator_vs_barbican"));
+        let table = table(&document);
+        assert!(table.contains("simulated:") && !table.contains("real:"), "{table}");
+        assert!(plot(&document).contains("before the simulated"));
+    }
+}

@@ -1,0 +1,227 @@
+//! `cargo xtask bench`: the benchmarks of `benches/`, and `docs/benchmarks.md` of what they found.
+//!
+//! Criterion measures and keeps its estimates under `target/criterion`; they are read from there.
+//! The store's benchmarks get a MariaDB and a PostgreSQL of `cargo xtask services`, on databases
+//! of their own. A quick run only sees whether everything runs, and writes nothing.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use peer_bench::{Group, Plot};
+use serde::Deserialize;
+
+use crate::workspace::Workspace;
+use crate::{process, services};
+
+const PAGE: &str = "docs/benchmarks.md";
+const QUICK: &str = "VOLUME_TRANSFER_BENCH_QUICK";
+
+/// How to run them.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// See whether they run, and write nothing
+    #[arg(long)]
+    quick: bool,
+}
+
+impl Options {
+    /// As `cargo xtask ci` runs it.
+    pub(crate) fn quick() -> Self {
+        Self { quick: true }
+    }
+}
+
+/// One benchmark's result.
+struct Found {
+    group: String,
+    name: String,
+    /// Nanoseconds of one round: the mean, and where it lies with a confidence of 95 %.
+    mean: f64,
+    low: f64,
+    high: f64,
+    /// What one round consists of.
+    elements: Option<f64>,
+}
+
+/// Runs them all.
+///
+/// # Errors
+/// When one fails, or what criterion wrote cannot be read.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let mut bench = workspace.cargo(["bench", "--quiet", "-p", "benches", "--bench", "all", "--"]);
+    if options.quick {
+        return process::run(bench.arg("--test").env(QUICK, "1"));
+    }
+    let results = workspace.target.join("criterion");
+    if results.exists() {
+        std::fs::remove_dir_all(&results).with_context(|| results.display().to_string())?;
+    }
+    let lent = [services::postgresql(workspace)?, services::mariadb(workspace)?];
+    for (server, variable) in lent.iter().zip(["POSTGRESQL", "MARIADB"]) {
+        bench.env(format!("VOLUME_TRANSFER_BENCH_{variable}"), server.fresh_database()?);
+    }
+    process::run(&mut bench)?;
+    drop(lent);
+    let mut found = Vec::new();
+    read_all(&results, &mut found)?;
+    found.sort_by(|a, b| (&a.group, a.mean as u64).cmp(&(&b.group, b.mean as u64)));
+    std::fs::write(workspace.root.join("docs/benchmarks.svg"), plot(&found))?;
+    std::fs::write(workspace.root.join(PAGE), page(&found))?;
+    println!("{PAGE}");
+    Ok(())
+}
+
+/// Every `new/estimates.json` below a directory, with what it is of.
+fn read_all(directory: &Path, found: &mut Vec<Found>) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Benchmark {
+        group_id: String,
+        function_id: Option<String>,
+        value_str: Option<String>,
+        throughput: Option<serde_json::Value>,
+    }
+    #[derive(Deserialize)]
+    struct Estimates {
+        mean: Estimate,
+    }
+    #[derive(Deserialize)]
+    struct Estimate {
+        point_estimate: f64,
+        confidence_interval: Interval,
+    }
+    #[derive(Deserialize)]
+    struct Interval {
+        lower_bound: f64,
+        upper_bound: f64,
+    }
+    let estimates = directory.join("new/estimates.json");
+    if estimates.exists() {
+        let of: Benchmark = read(&directory.join("new/benchmark.json"))?;
+        let Estimates { mean } = read(&estimates)?;
+        let name = [of.function_id, of.value_str].into_iter().flatten().collect::<Vec<_>>();
+        found.push(Found {
+            group: of.group_id,
+            name: name.join(", "),
+            mean: mean.point_estimate,
+            low: mean.confidence_interval.lower_bound,
+            high: mean.confidence_interval.upper_bound,
+            elements: of.throughput.and_then(|of| of.get("Elements")?.as_f64()),
+        });
+        return Ok(());
+    }
+    for entry in std::fs::read_dir(directory).with_context(|| directory.display().to_string())? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read_all(&path, found)?;
+        }
+    }
+    Ok(())
+}
+
+fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    serde_json::from_str(&text).with_context(|| path.display().to_string())
+}
+
+fn page(found: &[Found]) -> String {
+    let mut page = format!(
+        "# Benchmarks\n\n\
+         Written by `cargo xtask bench`. One process does everything: the key manager is the \
+         simulator, the database a file\nof SQLite unless its name says otherwise. Against \
+         upstream's cinder-api and bare requests measures\n`cargo xtask bench-peers`.\n\n\
+         Machine: {}.\n\n![Benchmarks](benchmarks.svg)\n",
+        machine()
+    );
+    let mut group = "";
+    for one in found {
+        if one.group != group {
+            group = &one.group;
+            let _ = write!(page, "\n## {group}\n\n| | a round | 95 % between | a second |\n|");
+            page.push_str("---|---:|---:|---:|\n");
+        }
+        let rate = one.elements.unwrap_or(1.0) * 1e9 / one.mean;
+        let _ = writeln!(
+            page,
+            "| {} | {} | {} and {} | {rate:.0} |",
+            one.name,
+            time(one.mean),
+            time(one.low),
+            time(one.high)
+        );
+    }
+    page
+}
+
+/// How often each runs in a second.
+fn plot(found: &[Found]) -> String {
+    let mut plot = Plot::new("Benchmarks: how often a second", &["a second"]);
+    let mut groups: Vec<&str> = found.iter().map(|one| one.group.as_str()).collect();
+    groups.dedup();
+    for group in groups {
+        let own = found.iter().filter(|one| one.group == group);
+        let bars = own.map(|one| Group {
+            label: one.name.clone(),
+            values: vec![one.elements.unwrap_or(1.0) * 1e9 / one.mean],
+        });
+        plot.panel(group, bars.collect());
+    }
+    plot.svg()
+}
+
+fn time(nanoseconds: f64) -> String {
+    let units = [(1e9, "s"), (1e6, "ms"), (1e3, "µs")];
+    match units.into_iter().find(|(unit, _)| nanoseconds >= *unit) {
+        Some((unit, name)) => format!("{:.2} {name}", nanoseconds / unit),
+        None => format!("{nanoseconds:.0} ns"),
+    }
+}
+
+/// Processor, memory and system.
+fn machine() -> String {
+    let value = |path: &str, key: &str| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        let line = text.lines().find(|line| line.starts_with(key)).unwrap_or_default();
+        line.split_once(':').map_or("unknown", |(_, value)| value.trim()).to_owned()
+    };
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let load = load.split(' ').next().unwrap_or_default().to_owned();
+    format!(
+        "{cores} × {}, {} of memory, Linux {}, load average {load} when it was written",
+        value("/proc/cpuinfo", "model name"),
+        value("/proc/meminfo", "MemTotal"),
+        kernel.trim()
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_in_the_unit_that_fits() {
+        let told = [12.0, 1_500.0, 2_345_678.0, 3e9].map(time);
+        assert_eq!(told, ["12 ns", "1.50 µs", "2.35 ms", "3.00 s"]);
+    }
+
+    #[test]
+    fn estimates_are_found_wherever_criterion_put_them() {
+        let directory = std::env::temp_dir().join(format!("estimates-{}", std::process::id()));
+        let own = directory.join("bulk").join("volumes").join("100").join("new");
+        std::fs::create_dir_all(&own).unwrap();
+        let benchmark = r#"{"group_id": "bulk", "function_id": "volumes", "value_str": "100",
+                            "throughput": {"Elements": 100}}"#;
+        std::fs::write(own.join("benchmark.json"), benchmark).unwrap();
+        let estimates = r#"{"mean": {"point_estimate": 2e9, "confidence_interval":
+                            {"lower_bound": 1e9, "upper_bound": 3e9}}}"#;
+        std::fs::write(own.join("estimates.json"), estimates).unwrap();
+        let mut found = Vec::new();
+        read_all(&directory, &mut found).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let page = page(&found);
+        assert!(page.contains("| volumes, 100 | 2.00 s | 1.00 s and 3.00 s | 50 |"), "{page}");
+        assert!(plot(&found).contains("volumes, 100"));
+    }
+}

@@ -1,0 +1,183 @@
+//! `cargo xtask bench-peers`: upstream's cinder-api and this service, measured side by side.
+//!
+//! `conformance/bench_services.py` starts both before one Keystone and Barbican, `peer-bench`
+//! measures. Real services keep their data in the MariaDB of `cargo xtask services`, those before
+//! the simulator in SQLite files. The figures of both grounds end in one table, plot and document.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::conformance::{empty, environment, scripts};
+use crate::workspace::Workspace;
+use crate::{process, services};
+
+/// How long all services of a ground may take to start.
+const PATIENCE: Duration = Duration::from_secs(900);
+/// How often to look whether they have.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What to measure.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Before a real Keystone and Barbican alone
+    #[arg(long, conflicts_with = "simulated")]
+    real: bool,
+    /// Before the simulator alone
+    #[arg(long)]
+    simulated: bool,
+    /// About how long a batch of operations takes [default: 4]
+    #[arg(long, value_name = "S", conflicts_with = "operations")]
+    seconds: Option<f64>,
+    /// How many operations a batch has, if more than run at once
+    #[arg(long, value_name = "N")]
+    operations: Option<usize>,
+    /// As few operations as tell anything
+    #[arg(long, conflicts_with_all = ["seconds", "operations"])]
+    quick: bool,
+    /// Write all figures here
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+/// One Keystone and Barbican, and what stands before them.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ground {
+    Real,
+    Simulated,
+}
+
+impl Ground {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Real => "real",
+            Self::Simulated => "simulated",
+        }
+    }
+
+    /// Volumes of upstream's and of ours, which bound a batch. The keys of the floor are as many
+    /// as our volumes.
+    fn volumes(self) -> [usize; 2] {
+        match self {
+            Self::Real => [64, 128],
+            Self::Simulated => [128, 2048],
+        }
+    }
+}
+
+/// Starts, measures, stops and reports.
+///
+/// # Errors
+/// When a ground does not come up, or a contender does not do its work.
+pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    let build = ["build", "--release", "-p", "volume-transfer", "-p", "peer-bench"];
+    process::run(&mut workspace.cargo(build))?;
+    let directory = empty(&workspace.target.join("conformance").join("bench-peers"))?;
+    let mut report = workspace.command(program(workspace, "peer-bench"));
+    report.arg("report").arg("--plot").arg(directory.join("peers.svg"));
+    for ground in [Ground::Real, Ground::Simulated] {
+        let skipped = if ground == Ground::Real { options.simulated } else { options.real };
+        if !skipped {
+            let figures = measure(workspace, ground, options, &directory)?;
+            report.arg(format!("--{}", ground.name())).arg(figures);
+        }
+    }
+    if let Some(json) = &options.json {
+        report.arg("--json").arg(std::path::absolute(json)?);
+    }
+    process::run(&mut report)
+}
+
+/// The figures of one ground.
+fn measure(
+    workspace: &Workspace,
+    ground: Ground,
+    options: &Options,
+    directory: &Path,
+) -> Result<PathBuf> {
+    let mariadb = match ground {
+        Ground::Real => Some(services::mariadb(workspace)?),
+        Ground::Simulated => None,
+    };
+    let directory = directory.join(ground.name());
+    let server = mariadb.as_ref().map(services::Lent::server);
+    let up = Up::start(workspace, ground, &directory, server)?;
+    let to = directory.with_extension("json");
+    let (rounds, seconds) = if options.quick { (2, 0.5) } else { (3, 4.0) };
+    let mut bench = workspace.command(program(workspace, "peer-bench"));
+    bench.arg("measure").arg("--ground").arg(&up.ready).arg("--to").arg(&to);
+    bench.arg("--rounds").arg(rounds.to_string());
+    bench.arg("--seconds").arg(options.seconds.unwrap_or(seconds).to_string());
+    bench.arg("--keys").arg(ground.volumes()[1].to_string());
+    if let Some(operations) = options.operations {
+        bench.arg("--operations").arg(operations.to_string());
+    }
+    process::run(&mut bench)?;
+    drop(up);
+    Ok(to)
+}
+
+/// The services of a ground, for as long as this lives.
+struct Up {
+    script: Child,
+    ready: PathBuf,
+}
+
+impl Up {
+    fn start(
+        workspace: &Workspace,
+        ground: Ground,
+        directory: &Path,
+        server: Option<&str>,
+    ) -> Result<Self> {
+        let directory = empty(directory)?;
+        let clients = environment(workspace, "clients")?;
+        let mut script = workspace.command(clients.join("bin").join("python"));
+        script.arg(scripts(workspace).join("bench_services.py"));
+        script.arg("--directory").arg(&directory).env("PYTHONDONTWRITEBYTECODE", "1");
+        script.arg("--binary").arg(program(workspace, "volume-transfer"));
+        script.arg("--cinder").arg(environment(workspace, "cinder")?);
+        script.arg("--volumes").args(ground.volumes().map(|count| count.to_string()));
+        match server {
+            Some(server) => {
+                script.arg("--services").arg(environment(workspace, "services")?);
+                script.arg("--server").arg(server);
+            }
+            None => {
+                script.arg("--simulated");
+            }
+        }
+        println!("$ {}", process::shown(&script));
+        let script = script.stdin(Stdio::piped()).spawn().context("python does not start")?;
+        let mut up = Self { script, ready: directory.join("ready.json") };
+        up.wait()?;
+        Ok(up)
+    }
+
+    /// Waits for the file, and no longer than the script lives.
+    fn wait(&mut self) -> Result<()> {
+        let begun = Instant::now();
+        while !self.ready.exists() {
+            if let Some(status) = self.script.try_wait()? {
+                anyhow::bail!("bench_services.py: {status}");
+            }
+            ensure!(begun.elapsed() < PATIENCE, "not ready after {} s", PATIENCE.as_secs());
+            std::thread::sleep(PAUSE);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Up {
+    fn drop(&mut self) {
+        drop(self.script.stdin.take());
+        // it says itself what went wrong
+        drop(self.script.wait());
+    }
+}
+
+fn program(workspace: &Workspace, name: &str) -> PathBuf {
+    workspace.target.join("release").join(name)
+}
