@@ -94,6 +94,9 @@ async fn services_are_asked_under_the_callers_request_id_or_else_the_requests_ow
         let stack = Stack::new().await;
         let volume = stack.encrypted_volume(&volume_id(1)).await;
         let token = stack.token("x", "donor").await;
+        // the service's own token is everybody's: it is asked for under no request's id
+        let other = stack.token("y", "recipient").await;
+        stack.ask("GET", "/v3/volume-transfers").token(&other).send().await;
         stack.take_request_ids();
         let body = json!({"transfer": {"volume_id": volume.as_str()}});
         let mut ask = stack.ask("POST", "/v3/volume-transfers").token(&token).version("3.70");
