@@ -2,8 +2,9 @@
 //!
 //! A [`CaseFile`] holds scripts; a [`Session`] sends them to one Keystone, one Barbican and, where
 //! there is one, one Cinder, whichever these are, and returns a [`Recording`]: every reply with
-//! ids, times, tokens and hosts replaced by placeholders. [`Verdict`] compares two recordings under the differences that are
-//! [`Known`]. `conformance/peers/README.md` describes the format of a case.
+//! ids, times, tokens and hosts replaced by placeholders. [`Verdict`] compares two recordings
+//! under the differences that are [`Known`]. `conformance/peers/README.md` describes the format of
+//! a case.
 //!
 //! It knows HTTP and JSON and nothing of our clients, our service or the simulator, so that it can
 //! share the mistakes of none. It does not start services.

@@ -1,4 +1,4 @@
-//! `cargo xtask conformance peers` and `cinder`: real services and ours, asked the same and compared.
+//! `cargo xtask conformance peers` and `cinder`: real services and ours, asked the same.
 //!
 //! The requests are the files of a directory `cases`; what the real side replies is kept beside it
 //! in `recorded`, which plain tests compare ours with. Differences that stay are listed on a page
