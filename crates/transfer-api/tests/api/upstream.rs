@@ -107,7 +107,7 @@ async fn replay(file: &CaseFile) -> Recording {
     for _ in 0..2 {
         let www_authenticate_uri = format!("{}/v3", urls.identity);
         let config = ApiConfig { www_authenticate_uri, ..ApiConfig::default() };
-        let (_engine, router) = cloud.replica(&cloud.store().await, limits, config);
+        let (_engine, router) = cloud.replica(&cloud.store().await, limits.clone(), config);
         replicas.push(listen(router).await);
     }
     let [cinder, neighbour]: [String; 2] = replicas.try_into().unwrap();
