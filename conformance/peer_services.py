@@ -11,12 +11,14 @@ import argparse
 import contextlib
 import copy
 import json
+import pathlib
 import sys
 
 from process import Process, end_on_signals, free_port
 from real_services import absolute
 from services import PASSWORD, RealServices
 
+HERE = pathlib.Path(__file__).parent
 # the catalogue of both sides names a block storage; nobody asks it anything
 BLOCK_STORAGE = "http://127.0.0.1:8776"
 
@@ -69,6 +71,13 @@ def side(identity, key_manager):
             "password": PASSWORD}
 
 
+def announce(directory, sides):
+    """Writes ready.json whole or not at all: whoever waits for it reads it at once."""
+    written = directory / "ready.json.new"
+    written.write_text(json.dumps(sides))
+    written.rename(directory / "ready.json")
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--directory", type=absolute, required=True)
@@ -78,17 +87,14 @@ def main():
     given = arguments.parse_args()
     end_on_signals()
     with contextlib.ExitStack() as running:
-        sides = {"real": {}, "simulated": {}}
+        sides = {"real": {}, "ours": {}}
         if given.services:
             sides["real"] = real(
                 given.services, given.directory / "real", given.policies, running)
         if given.binary:
-            sides["simulated"] = simulated(
+            sides["ours"] = simulated(
                 given.binary, given.directory, given.policies, running)
-        # whole or not at all: whoever waits for it reads it at once
-        written = given.directory / "ready.json.new"
-        written.write_text(json.dumps(sides))
-        written.rename(given.directory / "ready.json")
+        announce(given.directory, sides)
         sys.stdin.read()
 
 

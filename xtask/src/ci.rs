@@ -101,6 +101,11 @@ const STEPS: &[Step] = &[
         about: "the simulator against real Keystone and Barbican, request by request",
         run: |w| conformance::run(w, &conformance::Suite::peers()),
     },
+    Step {
+        name: "cinder",
+        about: "the service against upstream's cinder-api, request by request and row by row",
+        run: |w| conformance::run(w, &conformance::Suite::cinder()),
+    },
 ];
 
 /// Runs the chosen steps.
@@ -180,7 +185,7 @@ mod tests {
 
     #[test]
     fn steps_are_chosen_by_name() {
-        check(Some("clients"), None, Ok(&["clients", "real", "peers"]));
+        check(Some("clients"), None, Ok(&["clients", "real", "peers", "cinder"]));
         check(None, Some("fmt"), Ok(&["fmt"]));
         check(None, Some("fnt"), Err("no step fnt; see cargo xtask ci --list"));
     }

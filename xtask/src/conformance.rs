@@ -2,7 +2,7 @@
 //!
 //! The checks are scripts in `conformance/`, because the clients are Python's; they start and stop
 //! what they need themselves. This module makes their environments, builds the binary and runs the
-//! script. `peers`, which asks the simulator and the real services the same questions, is Rust.
+//! script. `peers` and `cinder`, which ask real services and ours the same questions, are Rust.
 
 mod environment;
 mod peers;
@@ -24,12 +24,19 @@ pub(crate) enum Suite {
     Proxies,
     /// The simulated Keystone and Barbican against the real ones, request by request
     Peers(peers::Options),
+    /// The service against upstream's cinder-api, request by request and row by row
+    Cinder(peers::Wanted),
 }
 
 impl Suite {
     /// `peers` as it runs without options.
     pub(crate) fn peers() -> Self {
         Self::Peers(peers::Options::default())
+    }
+
+    /// `cinder` as it runs without options.
+    pub(crate) fn cinder() -> Self {
+        Self::Cinder(peers::Wanted::default())
     }
 }
 
@@ -43,6 +50,7 @@ pub(crate) fn run(workspace: &Workspace, suite: &Suite) -> Result<()> {
         Suite::Real => drive(workspace, "real_services.py", "real", Some("services")),
         Suite::Proxies => proxies(workspace),
         Suite::Peers(options) => peers::run(workspace, options),
+        Suite::Cinder(wanted) => peers::run_cinder(workspace, wanted),
     }
 }
 

@@ -99,6 +99,12 @@ pub enum Service {
     Keystone,
     /// Key manager.
     Barbican,
+    /// Block storage.
+    Cinder,
+    /// The other block storage on the same database.
+    Neighbour,
+    /// What puts rows into that database and shows them.
+    Rows,
 }
 
 /// Why a file of cases cannot be used.
@@ -172,6 +178,14 @@ impl CaseFile {
         file.name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         file.check()?;
         Ok(file)
+    }
+
+    /// How many requests to that service the file holds.
+    pub fn requests_to(&self, service: Service) -> usize {
+        let to = |script: &Script| {
+            script.steps.iter().filter(|step| script.service_of(step) == Some(service)).count()
+        };
+        self.scripts.iter().map(to).sum()
     }
 
     /// How many requests the file holds.

@@ -14,20 +14,20 @@ pub struct Difference {
     pub place: String,
     /// What the real side has there, if anything.
     pub real: Option<Value>,
-    /// What the simulated side has there.
-    pub simulated: Option<Value>,
+    /// What our side has there.
+    pub ours: Option<Value>,
 }
 
 /// Every difference between two recordings of the file called `file`.
-pub fn differences(file: &str, real: &Recording, simulated: &Recording) -> Vec<Difference> {
+pub fn differences(file: &str, real: &Recording, ours: &Recording) -> Vec<Difference> {
     let mut found = Vec::new();
-    let (real, simulated) = (outcomes(real), outcomes(simulated));
+    let (real, ours) = (outcomes(real), outcomes(ours));
     for (case, outcome) in &real {
-        let other = simulated.iter().find(|(other, _)| other == case).map(|(_, outcome)| *outcome);
+        let other = ours.iter().find(|(other, _)| other == case).map(|(_, outcome)| *outcome);
         let case = format!("{file} / {case}");
         compare(&case, "", json(Some(outcome)).as_ref(), json(other).as_ref(), &mut found);
     }
-    for (case, outcome) in &simulated {
+    for (case, outcome) in &ours {
         if !real.iter().any(|(other, _)| other == case) {
             let case = format!("{file} / {case}");
             compare(&case, "", None, json(Some(outcome)).as_ref(), &mut found);
@@ -55,34 +55,34 @@ fn compare(
     case: &str,
     place: &str,
     real: Option<&Value>,
-    simulated: Option<&Value>,
+    ours: Option<&Value>,
     found: &mut Vec<Difference>,
 ) {
     let below = |name: &str| match place {
         "" => name.to_owned(),
         place => format!("{place}/{name}"),
     };
-    match (real, simulated) {
-        (real, simulated) if real == simulated => {}
-        (Some(Value::Object(real)), Some(Value::Object(simulated))) => {
+    match (real, ours) {
+        (real, ours) if real == ours => {}
+        (Some(Value::Object(real)), Some(Value::Object(ours))) => {
             for (name, value) in real {
-                compare(case, &below(name), Some(value), simulated.get(name), found);
+                compare(case, &below(name), Some(value), ours.get(name), found);
             }
-            for (name, value) in simulated.iter().filter(|(name, _)| !real.contains_key(*name)) {
+            for (name, value) in ours.iter().filter(|(name, _)| !real.contains_key(*name)) {
                 compare(case, &below(name), None, Some(value), found);
             }
         }
-        (Some(Value::Array(real)), Some(Value::Array(simulated))) => {
-            for index in 0..real.len().max(simulated.len()) {
-                let (real, simulated) = (real.get(index), simulated.get(index));
-                compare(case, &below(&index.to_string()), real, simulated, found);
+        (Some(Value::Array(real)), Some(Value::Array(ours))) => {
+            for index in 0..real.len().max(ours.len()) {
+                let (real, ours) = (real.get(index), ours.get(index));
+                compare(case, &below(&index.to_string()), real, ours, found);
             }
         }
-        (real, simulated) => found.push(Difference {
+        (real, ours) => found.push(Difference {
             case: case.to_owned(),
             place: place.to_owned(),
             real: real.cloned(),
-            simulated: simulated.cloned(),
+            ours: ours.cloned(),
         }),
     }
 }

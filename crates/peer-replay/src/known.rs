@@ -1,7 +1,7 @@
 //! The differences that are known, each with its reason: rows of a table in Markdown.
 //!
-//! A row is `` | `file / script / step` | `place` | reason | ``; other lines of the page are for
-//! its reader. A place stands for all that is below it.
+//! A row is `` | `file / script / step` | `place` | reason | ``, of one place or of several; other
+//! lines of the page are for its reader. A place stands for all that is below it.
 
 use crate::compare::Difference;
 
@@ -35,18 +35,27 @@ impl Known {
     pub fn read_all(page: &str) -> Result<Vec<Self>, KnownError> {
         let rows = page.lines().enumerate().filter(|(_, line)| line.starts_with("| `"));
         let rows = rows.filter(|(_, line)| line.contains(" / "));
-        rows.map(|(index, line)| Self::read(line).ok_or(KnownError::Malformed { line: index + 1 }))
-            .collect()
+        let mut known = Vec::new();
+        for (index, line) in rows {
+            known.extend(Self::read(line).ok_or(KnownError::Malformed { line: index + 1 })?);
+        }
+        Ok(known)
     }
 
-    fn read(line: &str) -> Option<Self> {
+    /// One for each place of a row.
+    fn read(line: &str) -> Option<Vec<Self>> {
         let cells: Vec<_> = line.trim().trim_matches('|').splitn(3, " | ").collect();
-        let [case, place, reason] = cells.try_into().ok()?;
+        let [case, places, reason] = cells.try_into().ok()?;
         let quoted =
             |cell: &str| Some(cell.trim().strip_prefix('`')?.strip_suffix('`')?.to_owned());
-        let reason = reason.trim().to_owned();
-        let known = Self { case: quoted(case)?, place: quoted(place)?, reason };
-        (!known.reason.is_empty() && known.case.matches(" / ").count() == 2).then_some(known)
+        let (case, reason) = (quoted(case)?, reason.trim().to_owned());
+        if reason.is_empty() || case.matches(" / ").count() != 2 {
+            return None;
+        }
+        let known = |place| {
+            Some(Self { case: case.clone(), place: quoted(place)?, reason: reason.clone() })
+        };
+        places.split_whitespace().map(known).collect()
     }
 
     /// The reason, if this is what explains the difference.
@@ -75,6 +84,9 @@ mod tests {
             place: "headers/allow".to_owned(),
             reason: "it | is so".to_owned(),
         };
+        let both = page.replace("`headers/allow`", "`headers/allow` `status`");
+        let status = Known { place: "status".to_owned(), ..known.clone() };
+        assert_eq!(Known::read_all(&both), Ok(vec![known.clone(), status]));
         assert_eq!(Known::read_all(page), Ok(vec![known]));
     }
 
@@ -99,7 +111,7 @@ mod tests {
             ("a / b / d", "body", false),
         ] {
             let difference =
-                Difference { case: case.into(), place: place.into(), real: None, simulated: None };
+                Difference { case: case.into(), place: place.into(), real: None, ours: None };
             assert_eq!(known.explains(&difference), expected, "{case} {place}");
         }
     }

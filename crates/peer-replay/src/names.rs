@@ -107,6 +107,9 @@ impl<'a> Names<'a> {
             Value::String(text) if of == "audit_ids" => {
                 Value::String(self.number("audit id", text))
             }
+            Value::String(text) if of == "auth_key" && !self.is_known(text) => {
+                Value::String(self.number("auth key", text))
+            }
             Value::String(text) => Value::String(self.text(text)),
             Value::Array(items) => {
                 let mut items: Vec<_> = items.iter().collect();
@@ -126,6 +129,10 @@ impl<'a> Names<'a> {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => json.clone(),
         }
+    }
+
+    fn is_known(&self, text: &str) -> bool {
+        self.known.iter().any(|(value, _)| value == text)
     }
 
     fn text(&mut self, text: &str) -> String {
@@ -231,6 +238,7 @@ mod tests {
             "roles": [{"name": "member"}, {"name": "admin"}],
             "methods": ["token", "password"],
             "audit_ids": ["second", "first"],
+            "auth_key": "0123456789abcdef",
             "total": 1,
             "description": "1 secret",
         });
@@ -243,6 +251,7 @@ mod tests {
             "roles": [{"name": "admin"}, {"name": "member"}],
             "methods": ["password", "token"],
             "audit_ids": ["${audit id 1}", "${audit id 2}"],
+            "auth_key": "${auth key 1}",
             "total": 1,
             "description": "1 secret",
         });

@@ -1,13 +1,15 @@
 //! Sending a case file's requests to one side, whichever it is.
 //!
 //! A session logs in whoever its steps need and keeps those tokens. What a script has made is
-//! deleted again when the script ends, by whoever made it.
+//! deleted again when the script ends, by whoever made it. Where there is a block storage, a script
+//! finds its database empty, and what it leaves there is part of the recording.
 
 use std::collections::BTreeMap;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::body::Body;
@@ -20,6 +22,9 @@ use crate::wire::{self, Received, WireError};
 /// The users of every side, with the project that is their own.
 const SEEDED: &[&str] = &["admin/admin", "x/donor", "y/recipient", "z/third", "cinder/service"];
 
+/// What a script leaves in the database stands in the recording under this name.
+const AFTERWARDS: &str = "rows afterwards";
+
 /// One side: where it is, and the password of its users.
 #[derive(Clone)]
 pub struct Endpoints {
@@ -29,6 +34,20 @@ pub struct Endpoints {
     pub barbican: String,
     /// The password of every user.
     pub password: String,
+    /// Cinder, if there is one.
+    pub block_storage: Option<BlockStorage>,
+}
+
+/// Block storages on one database.
+#[derive(Clone, Deserialize)]
+pub struct BlockStorage {
+    /// The one that is judged.
+    pub cinder: String,
+    /// Another one on the same database.
+    pub neighbour: String,
+    /// What puts rows into that database (`POST /TABLE`, `PUT /TABLE/ID`), shows what is there
+    /// (`GET /`) and empties it (`DELETE /`).
+    pub rows: String,
 }
 
 /// Why a side could not be asked.
@@ -78,6 +97,10 @@ impl Session {
         variables.set("keystone", &endpoints.keystone);
         variables.set("barbican", &endpoints.barbican);
         variables.set("password", &endpoints.password);
+        if let Some(storage) = &endpoints.block_storage {
+            variables.set("cinder", &storage.cinder);
+            variables.set("neighbour", &storage.neighbour);
+        }
         variables.set("run", format!("run-{}", &uuid::Uuid::new_v4().simple().to_string()[..8]));
         let mut session = Self { endpoints, variables, tokens: BTreeMap::new() };
         for who in SEEDED {
@@ -105,6 +128,7 @@ impl Session {
                 self.log_in(who).await?;
             }
         }
+        self.rows(script, "DELETE").await?;
         let spelled_out = format!("{script:?}");
         let mut variables = self.variables.clone();
         let (mut answers, mut made) = (Vec::new(), Vec::new());
@@ -131,6 +155,11 @@ impl Session {
                 Err(Unknown(lacks)) => Outcome::Unsent { lacks },
             };
             answers.push(Answer { name: step.name.clone(), outcome });
+        }
+        if let Some(received) = self.rows(script, "GET").await? {
+            let reply = names::name(&spelled_out, &variables, &received);
+            let outcome = Outcome::Reply(reply);
+            answers.push(Answer { name: AFTERWARDS.to_owned(), outcome });
         }
         self.clean_up(&script.name, made).await?;
         Ok(answers)
@@ -175,10 +204,30 @@ impl Session {
     }
 
     fn base(&self, service: Service) -> &str {
+        let storage = self.endpoints.block_storage.as_ref();
         match service {
             Service::Keystone => &self.endpoints.keystone,
             Service::Barbican => &self.endpoints.barbican,
+            Service::Cinder => storage.map_or("", |storage| &storage.cinder),
+            Service::Neighbour => storage.map_or("", |storage| &storage.neighbour),
+            Service::Rows => storage.map_or("", |storage| &storage.rows),
         }
+    }
+
+    /// Empties the database, or asks what it holds; nothing where there is none.
+    async fn rows(&self, script: &Script, method: &str) -> Result<Option<Received>, ReplayError> {
+        if self.endpoints.block_storage.is_none() {
+            return Ok(None);
+        }
+        let ready = Ready {
+            service: Service::Rows,
+            method: method.to_owned(),
+            path: "/".to_owned(),
+            headers: BTreeMap::new(),
+            body: Bytes::new(),
+        };
+        let received = self.send(&ready).await;
+        received.map(Some).map_err(|source| wire_error(&script.name, AFTERWARDS, source))
     }
 
     /// Gets `user/project` a token, and learns the ids of both.

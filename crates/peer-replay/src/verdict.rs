@@ -1,6 +1,6 @@
 //! How far two sides agree, and whether that is enough.
 //!
-//! Enough means: of a hundred requests at least ninety-eight are answered alike; those that the
+//! Enough means: as many of a hundred requests as are asked for are answered alike; those that the
 //! transfer service itself sends, all of them; every difference is known, with a reason; and what
 //! is known is still so.
 
@@ -14,15 +14,12 @@ use crate::compare::{self, Difference};
 use crate::known::Known;
 use crate::recording::Recording;
 
-/// How many of a hundred requests have to agree.
-const ENOUGH: usize = 98;
-
 /// How far one file agrees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileAgreement {
     /// The file's name.
     pub file: String,
-    /// Its requests.
+    /// What was compared: its requests, and the rows that its scripts leave.
     pub requests: usize,
     /// Those that both sides answer alike.
     pub alike: usize,
@@ -42,10 +39,10 @@ pub struct Verdict {
 
 impl Verdict {
     /// Compares what the two sides answered to a file.
-    pub fn add(&mut self, file: &CaseFile, real: &Recording, simulated: &Recording) {
-        let found = compare::differences(&file.name, real, simulated);
+    pub fn add(&mut self, file: &CaseFile, real: &Recording, ours: &Recording) {
+        let found = compare::differences(&file.name, real, ours);
         let different: BTreeSet<_> = found.iter().map(|one| one.case.as_str()).collect();
-        let requests = file.requests();
+        let requests = real.scripts.iter().map(|script| script.answers.len()).sum::<usize>();
         let alike = requests.saturating_sub(different.len());
         self.files.push(FileAgreement { file: file.name.clone(), requests, alike });
         for script in &file.scripts {
@@ -56,9 +53,9 @@ impl Verdict {
         self.differences.extend(found);
     }
 
-    /// Judges what was added, once all is.
+    /// Judges what was added, once all is: so many of a hundred requests have to agree.
     #[must_use]
-    pub fn under(mut self, known: &[Known]) -> Self {
+    pub fn under(mut self, known: &[Known], enough: usize) -> Self {
         let mut problems = Vec::new();
         for difference in &self.differences {
             if self.service.contains(&difference.case) {
@@ -73,8 +70,8 @@ impl Verdict {
             }
         }
         let all = self.total();
-        if all.alike * 100 < all.requests * ENOUGH {
-            problems.push(format!("{all}; {ENOUGH} % are enough"));
+        if all.alike * 100 < all.requests * enough {
+            problems.push(format!("{all}; {enough} % are enough"));
         }
         self.problems = problems;
         self
@@ -116,7 +113,7 @@ impl fmt::Display for Difference {
             Some(value) => value.to_string(),
             None => "nothing".to_owned(),
         };
-        let (real, simulated) = (shown(&self.real), shown(&self.simulated));
-        write!(f, "{}: {}: real {real}, simulated {simulated}", self.case, self.place)
+        let (real, ours) = (shown(&self.real), shown(&self.ours));
+        write!(f, "{}: {}: real {real}, ours {ours}", self.case, self.place)
     }
 }

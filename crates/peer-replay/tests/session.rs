@@ -10,7 +10,7 @@ use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, Router, body};
-use peer_replay::{Body, CaseFile, Endpoints, Outcome, Recording, Session};
+use peer_replay::{BlockStorage, Body, CaseFile, Endpoints, Outcome, Recording, Session};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -39,14 +39,19 @@ impl Mirror {
             keystone: self.base.clone(),
             barbican: self.base.clone(),
             password: "open sesame".to_owned(),
+            block_storage: None,
         }
     }
 
     async fn replay(&self, cases: &Value) -> Recording {
+        self.replay_at(self.endpoints(), cases).await
+    }
+
+    async fn replay_at(&self, endpoints: Endpoints, cases: &Value) -> Recording {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("mirror.json");
         std::fs::write(&path, cases.to_string()).unwrap();
-        let mut session = Session::open(self.endpoints()).await.unwrap();
+        let mut session = Session::open(endpoints).await.unwrap();
         self.asked.lock().unwrap().clear();
         session.replay(&CaseFile::read(Path::new(&path)).unwrap()).await.unwrap()
     }
@@ -164,12 +169,35 @@ async fn what_a_reply_gives_goes_into_the_next_request_and_what_was_made_is_dele
 }
 
 #[tokio::test]
+async fn a_script_finds_the_rows_cleared_and_what_it_leaves_is_recorded() {
+    let mirror = Mirror::start().await;
+    let base = || mirror.base.clone();
+    let block_storage = Some(BlockStorage { cinder: base(), neighbour: base(), rows: base() });
+    let endpoints = Endpoints { block_storage, ..mirror.endpoints() };
+    let step = json!({"name": "ask", "request": "PUT /a"});
+    let cases = json!({"about": "", "scripts": [
+        {"name": "one", "service": "cinder", "steps": [step]},
+        {"name": "two", "service": "neighbour", "steps": [step]},
+    ]});
+    let recording = mirror.replay_at(endpoints, &cases).await;
+    let names = recording.scripts.iter().flat_map(|script| &script.answers);
+    let names: Vec<_> = names.map(|answer| answer.name.as_str()).collect();
+    assert_eq!(names, ["ask", "rows afterwards", "ask", "rows afterwards"]);
+    let once = ["DELETE /", "PUT /a", "GET /"];
+    assert_eq!(*mirror.asked.lock().unwrap(), [once, once].concat());
+}
+
+#[tokio::test]
 async fn a_side_that_is_not_there_is_an_error_that_says_whom_it_was_asked_for() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
-    let endpoints =
-        Endpoints { keystone: base.clone(), barbican: base, password: "open sesame".to_owned() };
+    let endpoints = Endpoints {
+        keystone: base.clone(),
+        barbican: base,
+        password: "open sesame".to_owned(),
+        block_storage: None,
+    };
     let error = Session::open(endpoints).await.err().unwrap().to_string();
     assert!(error.starts_with("log in / admin/admin: "), "{error}");
     assert!(!error.contains("sesame"), "{error}");

@@ -38,7 +38,7 @@ fn recording(steps: usize, different: &[(usize, Value)]) -> Recording {
 fn check(steps: usize, different: &[(usize, Value)], known: &str, expected: &[&str]) {
     let mut verdict = Verdict::default();
     verdict.add(&cases(steps), &recording(steps, &[]), &recording(steps, different));
-    let verdict = verdict.under(&Known::read_all(known).unwrap());
+    let verdict = verdict.under(&Known::read_all(known).unwrap(), 98);
     assert_eq!(verdict.problems, expected);
 }
 
@@ -50,8 +50,8 @@ fn two_sides_that_say_the_same_agree() {
 #[test]
 fn a_difference_has_to_be_known() {
     let body = json!({"total": 2, "secrets": [], "next": "x"});
-    let total = "file / script / 7: body/json/total: real 1, simulated 2";
-    let next = "file / script / 7: body/json/next: real nothing, simulated \"x\"";
+    let total = "file / script / 7: body/json/total: real 1, ours 2";
+    let next = "file / script / 7: body/json/next: real nothing, ours \"x\"";
     let (total, next) = (format!("not known: {total}"), format!("not known: {next}"));
     let different = [(7, body)];
     check(50, &different, "", &[&total, &next]);
@@ -70,7 +70,7 @@ fn what_is_known_has_to_be_so() {
 fn a_request_of_the_service_has_to_agree_whatever_is_known() {
     let row = "| `file / script / 0` | `body` | a reason |";
     let told = "a request of the service itself: file / script / 0: body/json/secrets/0: \
-                real nothing, simulated 5";
+                real nothing, ours 5";
     check(50, &[(0, json!({"total": 1, "secrets": [5]}))], row, &[told]);
 }
 

@@ -65,6 +65,8 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
         _ => tracing::info!("answered"),
     });
     count(route, &method, &response, begun.elapsed());
+    // axum says which methods a path has; where Cinder routes none, it answers no more than 404
+    response.headers_mut().remove(header::ALLOW);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
         response.headers_mut().insert(REQUEST_ID, id);
@@ -163,7 +165,10 @@ pub(crate) async fn negotiate(path: PathParams, mut request: Request, next: Next
         }
         Err(error) => {
             let number = match &error {
-                VersionError::OutOfRange(number) => Some(number.clone()),
+                // Cinder repeats what is too new, and not what is too old
+                VersionError::OutOfRange(number) => {
+                    Some(number.clone()).filter(|number| !number.starts_with(['1', '2']))
+                }
                 VersionError::NoVolume | VersionError::BadFormat(_) => None,
             };
             (Fault::from(error).into_response(), number)

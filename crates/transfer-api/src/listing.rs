@@ -67,11 +67,17 @@ impl Listing {
         context: &Context,
     ) -> Result<Vec<Transfer>, Fault> {
         let mut filters: BTreeMap<String, String> = self.filters.iter().cloned().collect();
-        let scope = if context.is_admin() && self.all_tenants {
-            Scope::All
-        } else {
-            filters.remove("project_id");
-            Scope::Project(context.project_caller()?.project)
+        let scope = match context.project() {
+            _ if context.is_admin() && self.all_tenants => Scope::All,
+            project => {
+                filters.remove("project_id");
+                // Cinder asks an admin of the system for no project either
+                if context.is_admin() && project.is_none() {
+                    Scope::All
+                } else {
+                    Scope::Project(context.project_caller()?.project)
+                }
+            }
         };
         let query = TransferQuery {
             scope,

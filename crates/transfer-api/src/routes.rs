@@ -18,7 +18,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, any, get, post};
 use axum::{Json, Router};
 use cinder_db::{ClaimError, Transfer, Volume};
-use http::StatusCode;
+use http::{StatusCode, header};
 use std::sync::Arc;
 use tower_http::catch_panic::CatchPanicLayer;
 use transfer_core::{TransferId, VolumeId};
@@ -144,7 +144,8 @@ async fn delete(State(api): Shared, call: Call) -> Result<Response, Fault> {
     let volume = visible_volume(&api, &call, &transfer.volume).await?;
     Rule::Delete.check_on(&call.context, &volume.project, &volume.user)?;
     api.engine.cancel(caller, call.transfer()).await?;
-    Ok(StatusCode::ACCEPTED.into_response())
+    // webob names a type even where there is no body
+    Ok((StatusCode::ACCEPTED, [(header::CONTENT_TYPE, "text/html; charset=UTF-8")]).into_response())
 }
 
 /// The transfer that the path names, as far as the caller may see it.

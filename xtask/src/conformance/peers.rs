@@ -1,8 +1,8 @@
-//! `cargo xtask conformance peers`: real and simulated services, asked the same and compared.
+//! `cargo xtask conformance peers` and `cinder`: real services and ours, asked the same.
 //!
-//! The requests are the files of `conformance/peers/cases`; what the real side replies is kept in
-//! `conformance/peers/recorded`, which plain tests compare the simulator with. Differences that
-//! stay are listed in `simulator/FIDELITY.md`. `conformance/peer_services.py` starts both sides.
+//! The requests are the files of a directory `cases`; what the real side replies is kept beside it
+//! in `recorded`, which plain tests compare ours with. Differences that stay are listed on a page
+//! for people. A script of `conformance/` starts both sides.
 
 mod services;
 
@@ -11,25 +11,67 @@ use std::collections::btree_map::Entry;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
-use peer_replay::{CaseFile, Endpoints, Known, Policy, Recording, Session, Verdict};
+use peer_replay::{CaseFile, Endpoints, Known, Policy, Recording, Service, Session, Verdict};
 use serde_json::json;
 
 use crate::workspace::Workspace;
 use services::{Side, Sides};
 
-const CASES: &str = "conformance/peers/cases";
-const RECORDED: &str = "conformance/peers/recorded";
-const KNOWN: &str = "simulator/FIDELITY.md";
+/// Two sides, and what is kept of them.
+struct Pair {
+    /// Of the directory of its cases and recordings.
+    name: &'static str,
+    /// The page of the differences that are known.
+    known: &'static str,
+    /// What starts both.
+    script: &'static str,
+    /// The virtual environments that the real side runs in.
+    environments: &'static [&'static str],
+    /// How many of a hundred requests have to be answered alike.
+    enough: usize,
+    /// Whether the real side has one of ours for a neighbour.
+    mixed: bool,
+}
 
-/// How to run it.
+/// Real Keystone and Barbican, and the simulator.
+const PEERS: Pair = Pair {
+    name: "peers",
+    known: "simulator/FIDELITY.md",
+    script: "peer_services.py",
+    environments: &["services"],
+    enough: 98,
+    mixed: false,
+};
+
+/// Upstream's cinder-api, and the service: whatever differs is meant to.
+const CINDER: Pair = Pair {
+    name: "cinder",
+    known: "docs/differences.md",
+    script: "cinder_services.py",
+    environments: &["services", "cinder"],
+    enough: 0,
+    mixed: true,
+};
+
+/// What of it to run.
 #[derive(Debug, Clone, Default, clap::Args)]
-pub(crate) struct Options {
+pub(crate) struct Wanted {
     /// Write down what the real side replies, and compare nothing
     #[arg(long)]
     record: bool,
     /// This file of cases alone; may be given several times
     #[arg(long, value_name = "FILE")]
     only: Vec<String>,
+    /// Write agreement and differences here
+    #[arg(long, value_name = "FILE", conflicts_with = "record")]
+    json: Option<PathBuf>,
+}
+
+/// How to run `peers`.
+#[derive(Debug, Clone, Default, clap::Args)]
+pub(crate) struct Options {
+    #[command(flatten)]
+    wanted: Wanted,
     /// A real Keystone that is up, in the place of one that is started; the files of cases have to
     /// be for the policy that its Barbican enforces
     #[arg(long, value_name = "URL", requires = "barbican", requires = "password")]
@@ -40,9 +82,16 @@ pub(crate) struct Options {
     /// The password of its users
     #[arg(long, value_name = "PASSWORD", requires = "keystone")]
     password: Option<String>,
-    /// Write agreement and differences here
-    #[arg(long, value_name = "FILE", conflicts_with = "record")]
-    json: Option<PathBuf>,
+}
+
+impl Pair {
+    fn cases(&self, workspace: &Workspace) -> PathBuf {
+        workspace.root.join("conformance").join(self.name).join("cases")
+    }
+
+    fn recorded(&self, workspace: &Workspace) -> PathBuf {
+        workspace.root.join("conformance").join(self.name).join("recorded")
+    }
 }
 
 impl Options {
@@ -53,42 +102,60 @@ impl Options {
             keystone: bare(self.keystone.as_ref()?),
             barbican: bare(self.barbican.as_ref()?),
             password: self.password.clone()?,
+            block_storage: None,
         };
         Some(Side::from([(Policy::New, endpoints.clone()), (Policy::Legacy, endpoints)]))
     }
 }
 
-/// Records the real side, or compares both sides.
+/// Records real Keystone and Barbican, or compares the simulator with them.
 ///
 /// # Errors
 /// When a side does not start or cannot be asked, or the agreement is not enough.
-pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let files = chosen(CaseFile::read_all(&workspace.root.join(CASES))?, &options.only)?;
+pub(super) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
+    replay_both(workspace, &PEERS, options.real(), &options.wanted)
+}
+
+/// Records upstream's cinder-api, or compares the service with it.
+///
+/// # Errors
+/// As [`run`].
+pub(super) fn run_cinder(workspace: &Workspace, wanted: &Wanted) -> Result<()> {
+    replay_both(workspace, &CINDER, None, wanted)
+}
+
+fn replay_both(
+    workspace: &Workspace,
+    pair: &Pair,
+    up: Option<Side>,
+    wanted: &Wanted,
+) -> Result<()> {
+    let files = chosen(CaseFile::read_all(&pair.cases(workspace))?, &wanted.only)?;
     let policies = files.iter().map(|file| file.policy).collect();
-    let sides = Sides::start(workspace, options.real(), &policies, !options.record)?;
+    let sides = Sides::start(workspace, pair, up, &policies, pair.mixed || !wanted.record)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let real = runtime.block_on(replay(&files, &sides.real)).context("the real side")?;
-    if options.record {
-        return record(&workspace.root.join(RECORDED), &files, &real);
+    let recorded = pair.recorded(workspace);
+    if wanted.record {
+        return record(&recorded, &files, &real);
     }
-    let simulated = replay(&files, &sides.simulated);
-    let simulated = runtime.block_on(simulated).context("the simulated side")?;
+    let ours = runtime.block_on(replay(&files, &sides.ours)).context("our side")?;
     drop(sides);
-    let known = Known::read_all(&workspace.read(KNOWN)?).context(KNOWN)?;
+    let known = Known::read_all(&workspace.read(pair.known)?).context(pair.known)?;
     let mut verdict = Verdict::default();
-    for ((file, real), simulated) in files.iter().zip(&real).zip(&simulated) {
-        verdict.add(file, real, simulated);
+    for ((file, real), ours) in files.iter().zip(&real).zip(&ours) {
+        verdict.add(file, real, ours);
     }
-    let mut verdict = verdict.under(&known);
-    verdict.problems.extend(stale(&workspace.root.join(RECORDED), &files, &real)?);
-    report(&verdict, &known, options.json.as_deref())
+    let mut verdict = verdict.under(&known, pair.enough);
+    verdict.problems.extend(stale(&recorded, &files, &real)?);
+    report(&files, &verdict, &known, wanted.json.as_deref())
 }
 
 /// The files of those names; all of them when none is named.
 fn chosen(files: Vec<CaseFile>, only: &[String]) -> Result<Vec<CaseFile>> {
     for name in only {
         let there = files.iter().any(|file| file.name == *name);
-        ensure!(there, "{CASES} has no {name}.json");
+        ensure!(there, "no cases are called {name}");
     }
     let wanted = |file: &CaseFile| only.is_empty() || only.contains(&file.name);
     Ok(files.into_iter().filter(wanted).collect())
@@ -137,7 +204,7 @@ fn stale(directory: &Path, files: &[CaseFile], real: &[Recording]) -> Result<Vec
         let recorded = Recording::read(&directory.join(format!("{}.json", file.name)))?;
         let differences = peer_replay::differences(&file.name, live, &recorded);
         found.extend(differences.iter().map(|one| {
-            let shown = one.to_string().replace(", simulated ", ", recorded ");
+            let shown = one.to_string().replace(", ours ", ", recorded ");
             format!("not as recorded: {shown}")
         }));
     }
@@ -146,7 +213,12 @@ fn stale(directory: &Path, files: &[CaseFile], real: &[Recording]) -> Result<Vec
 
 /// Prints agreement, the differences that are known, and what is wrong: each difference is in one
 /// of both. An error when something is wrong.
-fn report(verdict: &Verdict, known: &[Known], json: Option<&Path>) -> Result<()> {
+fn report(
+    files: &[CaseFile],
+    verdict: &Verdict,
+    known: &[Known],
+    json: Option<&Path>,
+) -> Result<()> {
     for difference in &verdict.differences {
         if let Some(reason) = known.iter().find_map(|known| known.reason_for(difference)) {
             println!("known: {difference}\n    because {reason}");
@@ -160,10 +232,14 @@ fn report(verdict: &Verdict, known: &[Known], json: Option<&Path>) -> Result<()>
         println!("{file}");
     }
     println!("{}", verdict.total());
+    let to = |service| files.iter().map(|file| file.requests_to(service)).sum::<usize>();
+    let to_cinder = to(Service::Cinder) + to(Service::Neighbour);
+    println!("{to_cinder} of these requests are for Cinder");
     println!("{} of these requests the service sends itself", verdict.of_the_service());
     if let Some(path) = json {
         let found = json!({
             "all": verdict.total(),
+            "to_cinder": to_cinder,
             "of_the_service": verdict.of_the_service(),
             "files": verdict.files,
             "differences": verdict.differences,
@@ -187,7 +263,7 @@ mod tests {
         let workspace = Workspace::locate().unwrap();
         let check = |only: &[&str], expected: Result<&[&str], &str>| {
             let only: Vec<_> = only.iter().map(|name| (*name).to_owned()).collect();
-            let files = CaseFile::read_all(&workspace.root.join(CASES)).unwrap();
+            let files = CaseFile::read_all(&PEERS.cases(&workspace)).unwrap();
             let names = chosen(files, &only)
                 .map(|files| files.into_iter().map(|file| file.name).collect::<Vec<_>>())
                 .map_err(|error| error.to_string());
@@ -197,7 +273,7 @@ mod tests {
             assert_eq!(names, expected);
         };
         check(&["keystone-tokens", "barbican-lists"], Ok(&["barbican-lists", "keystone-tokens"]));
-        check(&["nothing"], Err("conformance/peers/cases has no nothing.json"));
+        check(&["nothing"], Err("no cases are called nothing"));
     }
 
     #[test]
@@ -221,9 +297,9 @@ mod tests {
         std::fs::create_dir_all(&directory).unwrap();
         let workspace = Workspace::locate().unwrap();
         let only = ["keystone-discovery".to_owned()];
-        let files = chosen(CaseFile::read_all(&workspace.root.join(CASES)).unwrap(), &only);
+        let files = chosen(CaseFile::read_all(&PEERS.cases(&workspace)).unwrap(), &only);
         let files = files.unwrap();
-        let path = workspace.root.join(RECORDED).join("keystone-discovery.json");
+        let path = PEERS.recorded(&workspace).join("keystone-discovery.json");
         let text = std::fs::read_to_string(path).unwrap();
         std::fs::write(directory.join("keystone-discovery.json"), &text).unwrap();
         let live = |text: &str| vec![serde_json::from_str::<Recording>(text).unwrap()];

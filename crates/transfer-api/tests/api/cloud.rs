@@ -25,7 +25,7 @@ use transfer_api::{Api, ApiConfig};
 use transfer_core::{ProjectId, SecretId};
 use transfer_engine::{Engine, Options};
 
-const PASSWORD: &str = "secret";
+pub(crate) const PASSWORD: &str = "secret";
 
 /// Made once, for making it is most of what a short test takes.
 static EMPTY: OnceCell<Vec<u8>> = OnceCell::const_new();
@@ -76,14 +76,14 @@ impl Reply {
 
 impl Cloud {
     pub(crate) async fn new() -> Self {
+        Self::at(simulator::Clock::frozen(datetime!(2026-01-01 0:00 UTC))).await
+    }
+
+    pub(crate) async fn at(clock: simulator::Clock) -> Self {
         let folder = folder();
         let file = folder.path().join("cinder.sqlite");
         std::fs::write(&file, EMPTY.get_or_init(empty_database).await).unwrap();
-        let simulator = Simulator::new(Config {
-            clock: simulator::Clock::frozen(datetime!(2026-01-01 0:00 UTC)),
-            ..Config::new(PASSWORD)
-        })
-        .unwrap();
+        let simulator = Simulator::new(Config { clock, ..Config::new(PASSWORD) }).unwrap();
         let keystone = in_process(simulator.keystone_service());
         let barbican = in_process(simulator.barbican_service());
         let database = format!("sqlite://{}", file.display());

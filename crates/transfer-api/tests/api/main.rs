@@ -12,3 +12,4 @@ mod permissions;
 mod personas;
 mod protocol;
 mod stack;
+mod upstream;

@@ -1,4 +1,4 @@
-//! Both sides, started and stopped by `conformance/peer_services.py`.
+//! Both sides, started and stopped by a script of `conformance/`.
 //!
 //! The script lives as long as its standard input is open, so that nothing stays behind when this
 //! process ends, however it ends.
@@ -9,9 +9,10 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use peer_replay::{Endpoints, Policy};
+use peer_replay::{BlockStorage, Endpoints, Policy};
 use serde::Deserialize;
 
+use super::Pair;
 use crate::conformance::{empty, environment, scripts};
 use crate::process;
 use crate::workspace::Workspace;
@@ -27,7 +28,7 @@ pub(super) type Side = BTreeMap<Policy, Endpoints>;
 /// Where both sides are.
 pub(super) struct Sides {
     pub(super) real: Side,
-    pub(super) simulated: Side,
+    pub(super) ours: Side,
     script: Option<Child>,
 }
 
@@ -35,7 +36,7 @@ pub(super) struct Sides {
 #[derive(Deserialize)]
 struct Ready {
     real: BTreeMap<Policy, Address>,
-    simulated: BTreeMap<Policy, Address>,
+    ours: BTreeMap<Policy, Address>,
 }
 
 #[derive(Deserialize)]
@@ -43,33 +44,38 @@ struct Address {
     keystone: String,
     barbican: String,
     password: String,
+    block_storage: Option<BlockStorage>,
 }
 
 impl Sides {
-    /// Starts the real side, unless it is up already, and the simulated one, if it is wanted; with
-    /// a Barbican for each of the policies.
+    /// Starts the real side, unless it is up already, and ours, if it is wanted; with a Barbican
+    /// for each of the policies.
     pub(super) fn start(
         workspace: &Workspace,
+        pair: &Pair,
         up: Option<Side>,
         policies: &BTreeSet<Policy>,
-        simulated: bool,
+        ours: bool,
     ) -> Result<Self> {
         let up = match up {
-            Some(real) if !simulated => {
-                return Ok(Self { real, simulated: Side::new(), script: None });
+            Some(real) if !ours => {
+                return Ok(Self { real, ours: Side::new(), script: None });
             }
             up => up,
         };
         let clients = environment(workspace, "clients")?;
-        let directory = empty(&workspace.target.join("conformance").join("peers"))?;
+        let run = format!("{}-services", pair.name);
+        let directory = empty(&workspace.target.join("conformance").join(run))?;
         let mut script = workspace.command(clients.join("bin").join("python"));
-        script.arg(scripts(workspace).join("peer_services.py"));
+        script.arg(scripts(workspace).join(pair.script));
         script.arg("--directory").arg(&directory).env("PYTHONDONTWRITEBYTECODE", "1");
         script.arg("--policies").args(policies.iter().map(|policy| policy.name()));
         if up.is_none() {
-            script.arg("--services").arg(environment(workspace, "services")?);
+            for name in pair.environments {
+                script.arg(format!("--{name}")).arg(environment(workspace, name)?);
+            }
         }
-        if simulated {
+        if ours {
             process::run(&mut workspace.cargo(["build", "-p", "volume-transfer"]))?;
             let binary = workspace.target.join("debug").join("volume-transfer");
             script.arg("--binary").arg(binary);
@@ -78,7 +84,7 @@ impl Sides {
         let mut child = script.stdin(Stdio::piped()).spawn().context("python does not start")?;
         let ready = wait(&mut child, &directory.join("ready.json"))?;
         let real = up.unwrap_or_else(|| side(ready.real));
-        Ok(Self { real, simulated: side(ready.simulated), script: Some(child) })
+        Ok(Self { real, ours: side(ready.ours), script: Some(child) })
     }
 }
 
@@ -93,8 +99,12 @@ impl Drop for Sides {
 }
 
 fn side(addresses: BTreeMap<Policy, Address>) -> Side {
-    let endpoints =
-        |Address { keystone, barbican, password }| Endpoints { keystone, barbican, password };
+    let endpoints = |Address { keystone, barbican, password, block_storage }| Endpoints {
+        keystone,
+        barbican,
+        password,
+        block_storage,
+    };
     addresses.into_iter().map(|(policy, address)| (policy, endpoints(address))).collect()
 }
 
@@ -103,7 +113,7 @@ fn wait(script: &mut Child, ready: &Path) -> Result<Ready> {
     let begun = Instant::now();
     while !ready.exists() {
         if let Some(status) = script.try_wait()? {
-            anyhow::bail!("peer_services.py: {status}");
+            anyhow::bail!("the services: {status}");
         }
         ensure!(begun.elapsed() < PATIENCE, "not ready after {} s", PATIENCE.as_secs());
         std::thread::sleep(PAUSE);
