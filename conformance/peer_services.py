@@ -13,8 +13,7 @@ import copy
 import json
 import sys
 
-from process import Process, end_on_signals, free_port
-from real_services import absolute
+from process import Process, absolute, end_on_signals, free_port
 from services import PASSWORD, RealServices
 
 # the catalogue of both sides names a block storage; nobody asks it anything

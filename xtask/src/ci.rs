@@ -91,6 +91,11 @@ const STEPS: &[Step] = &[
         about: "the simulator against real Keystone and Barbican, request by request",
         run: |w| conformance::run(w, &conformance::Suite::peers()),
     },
+    Step {
+        name: "tempest",
+        about: "OpenStack's own test suite against the simulator",
+        run: |w| conformance::run(w, &conformance::Suite::Tempest { real: false }),
+    },
 ];
 
 /// Runs the chosen steps.
@@ -170,7 +175,7 @@ mod tests {
 
     #[test]
     fn steps_are_chosen_by_name() {
-        check(Some("clients"), None, Ok(&["clients", "real", "peers"]));
+        check(Some("clients"), None, Ok(&["clients", "real", "peers", "tempest"]));
         check(None, Some("fmt"), Ok(&["fmt"]));
         check(None, Some("fnt"), Err("no step fnt; see cargo xtask ci --list"));
     }
