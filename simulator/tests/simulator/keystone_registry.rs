@@ -16,17 +16,14 @@ async fn an_endpoint_names_a_region_by_its_id_or_makes_it_by_its_old_name() {
     let made = tell(&cloud, &admin, "POST", "/v3/services", service).await;
     let service = made.json()["service"]["id"].clone();
     let body = |place: Value| {
-        let mut endpoint =
-            json!({"interface": "public", "url": "http://x", "service_id": service});
+        let mut endpoint = json!({"interface": "public", "url": "http://x", "service_id": service});
         endpoint.as_object_mut().unwrap().append(&mut place.as_object().unwrap().clone());
         json!({"endpoint": endpoint})
     };
     let made = tell(&cloud, &admin, "POST", "/v3/endpoints", body(json!({}))).await;
     let first = made.json()["endpoint"]["id"].as_str().unwrap().to_owned();
     let patch = format!("/v3/endpoints/{first}");
-    for (method, path, status) in
-        [("POST", "/v3/endpoints", 201), ("PATCH", patch.as_str(), 200)]
-    {
+    for (method, path, status) in [("POST", "/v3/endpoints", 201), ("PATCH", patch.as_str(), 200)] {
         let unknown = body(json!({"region_id": method, "region": "other"}));
         let refused = tell(&cloud, &admin, method, path, unknown).await;
         assert_eq!(refused.status, 400, "{}", refused.text());
