@@ -9,7 +9,6 @@ when every step passed and the server ended well after SIGTERM.
 
 import argparse
 import json
-import pathlib
 import sys
 
 from openstack import exceptions
@@ -17,7 +16,7 @@ from openstack import exceptions
 from clients import Clouds
 from handover import SNAPSHOTS, HandOvers
 from keys import Keys
-from process import Process, end_on_signals, wait_until
+from process import Process, absolute, end_on_signals, wait_until
 from report import Report, expect
 
 TYPE = "luks"
@@ -95,11 +94,6 @@ def serve(report, binary, directory):
                     server.must_live()
                     code = server.stop()
                     expect(code == 0, f"exit code {code}, see {server.log}")
-
-
-def absolute(path):
-    """A path that stays good when a child process works elsewhere."""
-    return pathlib.Path(path).absolute()
 
 
 def main():

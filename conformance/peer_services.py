@@ -14,8 +14,7 @@ import json
 import pathlib
 import sys
 
-from process import Process, end_on_signals, free_port
-from real_services import absolute
+from process import Process, absolute, end_on_signals, free_port
 from services import PASSWORD, RealServices
 
 HERE = pathlib.Path(__file__).parent

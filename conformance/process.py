@@ -5,6 +5,7 @@ process that does not end in time is killed, and that is an error of the run.
 """
 
 import os
+import pathlib
 import signal
 import socket
 import subprocess
@@ -17,6 +18,11 @@ import urllib.request
 def end_on_signals():
     """Makes SIGTERM end the run as an exit does, so that children are stopped on the way out."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+
+def absolute(path):
+    """A path that stays good when a child process works elsewhere."""
+    return pathlib.Path(path).absolute()
 
 
 def free_port():

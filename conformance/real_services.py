@@ -9,7 +9,6 @@ started ended well.
 
 import argparse
 import json
-import pathlib
 import sys
 
 from cinder_rows import CinderRows, order_key
@@ -17,7 +16,7 @@ from clients import Clouds
 from front import Front
 from handover import SNAPSHOTS, HandOvers
 from keys import Keys
-from process import Process, end_on_signals, free_port
+from process import Process, absolute, end_on_signals, free_port
 from report import Report, expect
 from services import CLOUDS, PASSWORD, RealServices
 
@@ -84,11 +83,6 @@ def serve(report, binary, directory, front, services):
                 server.must_live()
                 code = server.stop()
                 expect(code == 0, f"exit code {code}, see {server.log}")
-
-
-def absolute(path):
-    """A path that stays good when a child process works elsewhere."""
-    return pathlib.Path(path).absolute()
 
 
 def main():

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
+use axum::Router;
 use cinder_db::Store;
+use tokio_util::sync::CancellationToken;
 
 use crate::barbican::BarbicanPolicy;
 use crate::clock::Clock;
@@ -17,7 +19,7 @@ use crate::faults::{Faults, FaultyService, Rule, Scenario};
 use crate::identity::Kind;
 use crate::key_manager::SecretView;
 use crate::state::{self, State, StateFileError};
-use crate::{Service, barbican, block_storage, keystone};
+use crate::{Service, barbican, block_storage, control, keystone};
 
 /// Where clients find the services; each without a trailing slash and without a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -182,6 +184,12 @@ impl Simulator {
     pub fn block_storage_service(&self, store: &Store) -> FaultyService {
         self.0.store.get_or_init(|| store.clone());
         FaultyService::new(self, Service::BlockStorage, block_storage::routes(self, store))
+    }
+
+    /// What controls it over HTTP, without sockets and whether or not [`Config::control`] asks for
+    /// it; a log that is followed has no end.
+    pub fn control_service(&self) -> Router {
+        control::routes(self, CancellationToken::new())
     }
 
     /// What the cloud remembers now.

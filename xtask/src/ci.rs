@@ -106,6 +106,11 @@ const STEPS: &[Step] = &[
         about: "the service against upstream's cinder-api, request by request and row by row",
         run: |w| conformance::run(w, &conformance::Suite::cinder()),
     },
+    Step {
+        name: "tempest",
+        about: "OpenStack's own test suite against the simulator",
+        run: |w| conformance::run(w, &conformance::Suite::Tempest { real: false }),
+    },
 ];
 
 /// Runs the chosen steps.
@@ -185,7 +190,7 @@ mod tests {
 
     #[test]
     fn steps_are_chosen_by_name() {
-        check(Some("clients"), None, Ok(&["clients", "real", "peers", "cinder"]));
+        check(Some("peers"), None, Ok(&["peers", "cinder", "tempest"]));
         check(None, Some("fmt"), Ok(&["fmt"]));
         check(None, Some("fnt"), Err("no step fnt; see cargo xtask ci --list"));
     }

@@ -7,6 +7,9 @@
 mod environment;
 mod peers;
 
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use anyhow::Result;
 
 use crate::process;
@@ -26,6 +29,12 @@ pub(crate) enum Suite {
     Peers(peers::Options),
     /// The service against upstream's cinder-api, request by request and row by row
     Cinder(peers::Wanted),
+    /// tempest's identity API tests and Barbican's tempest plugin against `simulate`
+    Tempest {
+        /// Against the real Keystone and Barbican instead: what do they pass?
+        #[arg(long)]
+        real: bool,
+    },
 }
 
 impl Suite {
@@ -51,6 +60,7 @@ pub(crate) fn run(workspace: &Workspace, suite: &Suite) -> Result<()> {
         Suite::Proxies => proxies(workspace),
         Suite::Peers(options) => peers::run(workspace, options),
         Suite::Cinder(wanted) => peers::run_cinder(workspace, wanted),
+        Suite::Tempest { real } => tempest(workspace, *real),
     }
 }
 
@@ -71,23 +81,56 @@ fn proxies(workspace: &Workspace) -> Result<()> {
     process::run(&mut checks)
 }
 
+/// Runs the script with tempest's Python, once for each of Barbican's policies, and the example
+/// for Python's tests.
+fn tempest(workspace: &Workspace, real: bool) -> Result<()> {
+    let python = environment(workspace, "tempest")?.join("bin").join("python");
+    let (option, side) = if real {
+        ("--services", environment(workspace, "services")?)
+    } else {
+        ("--binary", binary(workspace)?)
+    };
+    for policy in ["new", "legacy"] {
+        let own = empty(&workspace.target.join("conformance").join("tempest").join(policy))?;
+        let mut tests = python_script(workspace, &python, "tempest_suite.py");
+        tests.args(["--policy", policy, "--directory"]).arg(own).arg(option).arg(&side);
+        process::run(&mut tests)?;
+    }
+    if real {
+        return Ok(());
+    }
+    let mut example = workspace.command(&python);
+    example
+        .args(["-m", "pytest", "-q", "-p", "no:cacheprovider"])
+        .arg(workspace.root.join("simulator").join("pytest"))
+        .env("VOLUME_TRANSFER", side)
+        .env("PYTHONDONTWRITEBYTECODE", "1");
+    process::run(&mut example)
+}
+
 /// Runs a script with the clients' Python, a directory of its own and, if it wants them, the real
 /// services.
 fn drive(workspace: &Workspace, script: &str, own: &str, services: Option<&str>) -> Result<()> {
-    let clients = environment(workspace, "clients")?;
-    process::run(&mut workspace.cargo(["build", "--release", "-p", "volume-transfer"]))?;
-    let binary = workspace.target.join("release").join("volume-transfer");
+    let python = environment(workspace, "clients")?.join("bin").join("python");
+    let binary = binary(workspace)?;
     let directory = empty(&workspace.target.join("conformance").join(own))?;
-    let mut checks = workspace.command(clients.join("bin").join("python"));
-    checks
-        .arg(scripts(workspace).join(script))
-        .arg("--binary")
-        .arg(binary)
-        .arg("--directory")
-        .arg(directory)
-        .env("PYTHONDONTWRITEBYTECODE", "1");
+    let mut checks = python_script(workspace, &python, script);
+    checks.arg("--binary").arg(binary).arg("--directory").arg(directory);
     if let Some(services) = services {
         checks.arg("--services").arg(environment(workspace, services)?);
     }
     process::run(&mut checks)
+}
+
+/// A script of `conformance/`, which leaves nothing beside itself.
+fn python_script(workspace: &Workspace, python: &Path, script: &str) -> Command {
+    let mut command = workspace.command(python);
+    command.arg(scripts(workspace).join(script)).env("PYTHONDONTWRITEBYTECODE", "1");
+    command
+}
+
+/// The program, built.
+fn binary(workspace: &Workspace) -> Result<PathBuf> {
+    process::run(&mut workspace.cargo(["build", "--release", "-p", "volume-transfer"]))?;
+    Ok(workspace.target.join("release").join("volume-transfer"))
 }

@@ -6,14 +6,12 @@
 use crate::ground::on_ground;
 use crate::message::{Message, filled};
 use crate::replies::{Exchanged, check_exchanged};
-use axum::body::Body;
-use http::{Method, Request, Uri};
 
 /// Sends the request.
 pub(crate) fn check(input: &[u8]) {
     on_ground(|ground| {
         let message = Message::read(&filled(input, &ground.words()));
-        let Some(request) = request(&message) else { return false };
+        let Some(request) = message.request() else { return false };
         let method = request.method().clone();
         let reply = ground.send(request);
         let changed = ground.has_changed();
@@ -21,16 +19,6 @@ pub(crate) fn check(input: &[u8]) {
         check_exchanged(&Exchanged { method: &method, reply: &reply, changed, secrets });
         changed
     });
-}
-
-/// The request, if it could come over a connection.
-fn request(message: &Message) -> Option<Request<Body>> {
-    let (method, target) = message.first.split_once(' ')?;
-    let mut request = Request::new(Body::from(message.body.clone()));
-    *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
-    *request.uri_mut() = target.trim().parse::<Uri>().ok()?;
-    *request.headers_mut() = message.headers.clone();
-    Some(request)
 }
 
 /// Whether the request says it where a reply may quote it.
@@ -45,7 +33,7 @@ fn tells(message: &Message, secret: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{on_ground, request, tells};
+    use super::{on_ground, tells};
     use crate::ground::Ground;
     use crate::message::{Message, filled};
 
@@ -61,7 +49,7 @@ mod tests {
         for _ in 0..2 {
             on_ground(|ground| {
                 assert!(!ground.has_changed());
-                let reply = ground.send(request(&read(ground, offer)).unwrap());
+                let reply = ground.send(read(ground, offer).request().unwrap());
                 assert_eq!(reply.status, 202, "{reply:?}");
                 assert!(ground.has_changed());
                 true

@@ -10,6 +10,8 @@
 //!   that a changed byte spoils one line and leaves the others (`message`).
 //! - `api` sends any request to the service on a stack of its own; an input is a text again.
 //! - `lists` asks for lists in pages, in any order and at any microversion.
+//! - `simulated_barbican`, `simulated_keystone` and `control` send any requests to the simulator;
+//!   `rules` reads its rules of faults and its scenarios.
 //!
 //! Invariants: an input reproduces its run (no clock, no number that is drawn shows in what is
 //! checked); every check is shown a planted mistake in its own tests.
@@ -34,6 +36,7 @@ mod promises;
 mod replies;
 mod runtime;
 mod script;
+mod simulated;
 
 /// What is done with an input.
 type Target = fn(&[u8]);
@@ -46,6 +49,10 @@ const TARGETS: &[(&str, Target)] = &[
     ("keystone", keystone::check),
     ("api", api::check),
     ("lists", lists::check),
+    ("simulated_barbican", simulated::barbican),
+    ("simulated_keystone", simulated::keystone),
+    ("control", simulated::control),
+    ("rules", simulated::rules),
 ];
 
 /// The names of the targets.

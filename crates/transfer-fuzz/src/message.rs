@@ -4,7 +4,8 @@
 //! message without the rest. Words in braces stand for what an input cannot know, `{token}` for
 //! one, so that no corpus holds it.
 
-use http::{HeaderMap, HeaderName, HeaderValue};
+use axum::body::Body;
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Uri};
 
 /// What stands between two messages of one input.
 const BETWEEN: &[u8] = b"\n%%\n";
@@ -40,6 +41,16 @@ impl Message {
         }
         let first = String::from_utf8_lossy(first).into_owned();
         Self { first, headers, body: rest.to_vec() }
+    }
+
+    /// The request, if it could come over a connection.
+    pub(crate) fn request(&self) -> Option<Request<Body>> {
+        let (method, target) = self.first.split_once(' ')?;
+        let mut request = Request::new(Body::from(self.body.clone()));
+        *request.method_mut() = Method::from_bytes(method.as_bytes()).ok()?;
+        *request.uri_mut() = target.trim().parse::<Uri>().ok()?;
+        *request.headers_mut() = self.headers.clone();
+        Some(request)
     }
 }
 

@@ -50,6 +50,26 @@ fn pages_of_lists_fit_together() {
 }
 
 #[test]
+fn the_simulated_barbican_answers_whatever_is_asked() {
+    replay("simulated_barbican");
+}
+
+#[test]
+fn the_simulated_keystone_answers_whatever_is_asked() {
+    replay("simulated_keystone");
+}
+
+#[test]
+fn the_control_answers_whatever_is_asked() {
+    replay("control");
+}
+
+#[test]
+fn rules_and_scenarios_are_refused_or_kept() {
+    replay("rules");
+}
+
+#[test]
 fn every_corpus_has_its_target_and_every_target_its_test() {
     let entries = std::fs::read_dir(corpora()).expect("the corpora");
     let names = entries.map(|entry| entry.expect("a corpus").file_name().into_string());

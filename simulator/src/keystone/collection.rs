@@ -82,6 +82,9 @@ pub(super) trait Resource: 'static {
         changes: Fields,
     ) -> Result<(), Refusal>;
 
+    /// Makes what has to be there before the record is kept or changed.
+    fn prepare(_: &mut Directory, _: &Record) {}
+
     fn store(directory: &mut Directory, record: Record) {
         directory.add(Self::KIND, record);
     }
@@ -256,6 +259,7 @@ pub(super) fn create<R: Resource>(call: &Call<'_>, state: &mut Memory) -> Answer
     let record = R::draft(call, &state.identity, &mut draws, given)?;
     state.draws = draws;
     let shown = R::document(call, state.identity.directory(), &record);
+    R::prepare(state.identity.directory_mut(), &record);
     R::store(state.identity.directory_mut(), record);
     Ok(created(json!({R::ONE: shown})))
 }
@@ -309,6 +313,7 @@ fn update<R: Resource>(call: &Call<'_>, state: &mut Memory) -> Answer {
         let extra: Fields = extra.map(|(key, value)| (key.clone(), value.clone())).collect();
         shown.insert("extra".to_owned(), Value::Object(extra));
     }
+    R::prepare(state.identity.directory_mut(), &after);
     if let Some(record) = state.identity.directory_mut().find_mut(R::KIND, &before.id) {
         record.clone_from(&after);
     }

@@ -251,23 +251,22 @@ impl Resource for Endpoints {
         mut changes: Fields,
     ) -> Result<(), Refusal> {
         changes.remove("id");
+        check_place(identity.directory(), &changes)?;
         settle_region(&mut changes);
         if changes.get("region_id").is_some_and(Value::is_null) {
             changes.retain(|key, _| key != "region" && key != "region_id");
         }
-        check_place(identity.directory(), &changes)?;
         record.fields.append(&mut changes);
         Ok(())
     }
 
     /// A region that is named in the old way is made when there is none.
-    fn store(directory: &mut Directory, record: Record) {
+    fn prepare(directory: &mut Directory, record: &Record) {
         let region = record.text("region_id").map(str::to_owned);
         if let Some(id) = region.filter(|id| directory.find(Kind::Region, id).is_none()) {
             let shown = fields(json!({"description": "", "parent_region_id": null}));
             directory.add(Kind::Region, Record::new(id, shown));
         }
-        directory.add(Self::KIND, record);
     }
 
     fn document(call: &Call<'_>, _: &Directory, record: &Record) -> Fields {

@@ -20,9 +20,23 @@ mod faults;
 mod keystone;
 mod keystone_ends;
 mod keystone_keeps;
+mod keystone_registry;
 mod keystone_sweep;
 mod lists;
 mod policy;
 mod restart;
 mod scenario;
 mod sockets;
+
+#[test]
+fn the_readme_shows_the_python_that_is_tested() {
+    let tested =
+        [include_str!("../../pytest/conftest.py"), include_str!("../../pytest/test_example.py")];
+    let page = include_str!("../../README.md");
+    let blocks = page.split("```python\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+    let shown: Vec<_> = blocks.collect();
+    assert_eq!(shown.len(), 2);
+    for block in shown {
+        assert!(tested.iter().any(|file| file.contains(block)), "not as it is tested: {block}");
+    }
+}

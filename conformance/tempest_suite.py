@@ -1,0 +1,195 @@
+"""`cargo xtask conformance tempest`: OpenStack's own test suite against `simulate`.
+
+    tempest_suite.py --policy new|legacy --directory DIR --binary volume-transfer [TEST …]
+    tempest_suite.py --policy new|legacy --directory DIR --services VENV [TEST …]
+
+Barbican's tempest plugin and tempest's identity API, with projects and users that tempest makes
+for itself; with `--services` against the real Keystone and Barbican. What is not to pass is named
+with a reason in `tempest_exclusions.txt`: one that is named there and passes fails the run, and so
+does a line that fits no test. Exit code 0 when everything else passed.
+"""
+
+import argparse
+import configparser
+import contextlib
+import os
+import pathlib
+import sys
+import time
+import unittest
+
+from peer_services import real, simulated
+from process import absolute, end_on_signals
+from services import PASSWORD
+
+BARBICAN = "barbican_tempest_plugin.tests.api"
+# The plugin's tests of roles are of the new policy alone, and those of quotas of the older one.
+SUITES = {
+    "new": [BARBICAN, "barbican_tempest_plugin.tests.rbac.v1", "tempest.api.identity"],
+    "legacy": [BARBICAN],
+}
+
+
+def configuration(identity, policy, directory):
+    """What tempest is told about the cloud."""
+    scoped = str(policy == "new").lower()
+    return {
+        "DEFAULT": {"log_file": directory / "tempest.log", "debug": "true"},
+        "oslo_concurrency": {"lock_path": directory},
+        "auth": {
+            "use_dynamic_credentials": "true", "create_isolated_networks": "false",
+            "admin_username": "admin", "admin_password": PASSWORD,
+            "admin_project_name": "admin", "admin_domain_name": "Default",
+        },
+        "identity": {
+            "uri_v3": identity, "auth_version": "v3", "region": "RegionOne",
+            "v3_endpoint_type": "public", "default_domain_id": "default",
+        },
+        "identity-feature-enabled": {
+            "application_credentials": "true", "access_rules": "true", "api_v3": "true",
+        },
+        "service_available": {
+            "barbican": "true", "cinder": "false", "glance": "false", "neutron": "false",
+            "nova": "false", "swift": "false",
+        },
+        "key_manager": {
+            "region": "RegionOne", "min_microversion": "1.0", "max_microversion": "latest",
+        },
+        "enforce_scope": {"barbican": scoped, "keystone": "true"},
+    }
+
+
+def configure(identity, policy, directory):
+    """Writes the configuration where tempest, once imported, looks for it."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_dict(configuration(identity, policy, directory))
+    with open(directory / "tempest.conf", "w") as file:
+        parser.write(file)
+    os.environ["TEMPEST_CONFIG_DIR"] = str(directory)
+    os.environ["TEMPEST_CONFIG"] = "tempest.conf"
+
+
+def exclusions():
+    """How the names of tests begin that are not to pass, and why."""
+    listed = pathlib.Path(__file__).with_name("tempest_exclusions.txt").read_text()
+    lines = [line for line in listed.splitlines() if line and not line.startswith("#")]
+    return dict(line.split(None, 1) for line in lines)
+
+
+def tests_of(names):
+    """The tests of modules, packages, classes or single tests."""
+    loader = unittest.TestLoader()
+    for name in names:
+        directory = pathlib.Path(sys.prefix, "lib", f"python3.{sys.version_info.minor}",
+                                 "site-packages")
+        package = directory.joinpath(*name.split("."))
+        if package.is_dir():
+            yield loader.discover(str(package), top_level_dir=str(directory))
+        else:
+            yield loader.loadTestsFromName(name)
+    for error in loader.errors:
+        raise RuntimeError(error)
+
+
+class Outcomes(unittest.TestResult):
+    """What became of each test, by its name without the attributes that tempest adds."""
+
+    def __init__(self):
+        super().__init__()
+        self.by_name = {}
+
+    def note(self, test, outcome, detail=""):
+        name = test.id().split("[")[0]
+        self.by_name[name] = (outcome, detail)
+
+    def addSuccess(self, test):
+        self.note(test, "passed")
+
+    def addError(self, test, err=None, details=None):
+        self.note(test, "failed", told(err, details))
+
+    addFailure = addError
+
+    def addSkip(self, test, reason=None, details=None):
+        self.note(test, "skipped", reason or told(None, details))
+
+
+def told(error, details):
+    """The end of a traceback, as testtools or unittest hands it over."""
+    if details:
+        return "\n".join(part.as_text() for name, part in details.items() if "log" not in name)
+    return "".join(str(part) for part in (error or [])[1:2])
+
+
+def reason_for(name, excused):
+    """Why the test is not to pass; None when it is."""
+    return next((why for start, why in excused.items() if start in name), None)
+
+
+def judged(by_name, excused):
+    """The lines to be shown, and whether the run is good."""
+    lines, good = [], bool(by_name)
+    counts = dict.fromkeys(["passed", "excluded", "skipped", "failed"], 0)
+    for name, (outcome, detail) in sorted(by_name.items()):
+        reason = reason_for(name, excused)
+        if reason and outcome == "passed":
+            lines.append(f"STALE {name} passes, and is excluded: {reason}")
+            good = False
+        if reason and outcome == "failed":
+            outcome, detail = "excluded", reason
+        counts[outcome] += 1
+        if outcome == "failed":
+            lines.append(f"FAIL  {name}\n{detail}")
+            good = False
+        elif outcome != "passed":
+            lines.append(f"{outcome}  {name}: {detail}")
+    ran = len(by_name) - counts["skipped"]
+    lines.append(f"{ran} ran: " + ", ".join(f"{n} {what}" for what, n in counts.items()))
+    return lines, good
+
+
+def unheard_of(excused, by_name):
+    """Exclusions that fit no test."""
+    return [start for start in excused if not any(start in name for name in by_name)]
+
+
+@contextlib.contextmanager
+def cloud(given, directory):
+    """Keystone's address, while both services are up."""
+    with contextlib.ExitStack() as running:
+        if given.services:
+            sides = real(given.services, directory / "real", {given.policy}, running)
+        else:
+            sides = simulated(given.binary, directory, {given.policy}, running)
+        yield sides[given.policy]["keystone"] + "/v3"
+
+
+def main():
+    arguments = argparse.ArgumentParser(description=__doc__)
+    service = arguments.add_mutually_exclusive_group(required=True)
+    service.add_argument("--binary", type=absolute)
+    service.add_argument("--services", type=absolute)
+    arguments.add_argument("--directory", type=absolute, required=True)
+    arguments.add_argument("--policy", choices=SUITES, required=True)
+    arguments.add_argument("tests", nargs="*", metavar="TEST")
+    given = arguments.parse_args()
+    end_on_signals()
+    begun = time.monotonic()
+    outcomes = Outcomes()
+    with cloud(given, given.directory) as identity:
+        configure(identity, given.policy, given.directory)
+        unittest.TestSuite(tests_of(given.tests or SUITES[given.policy])).run(outcomes)
+    excused = exclusions()
+    lines, good = judged(outcomes.by_name, excused)
+    # the new policy's run is the one with all tests
+    if given.policy == "new" and not given.tests:
+        for start in unheard_of(excused, outcomes.by_name):
+            lines.append(f"STALE {start}: there is no such test")
+            good = False
+    print("\n".join(lines))
+    print(f"{given.policy} policy: {time.monotonic() - begun:.0f} s", flush=True)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
