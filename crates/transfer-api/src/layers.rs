@@ -40,8 +40,6 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         Span::current().record("status", response.status().as_u16());
         tracing::info!("answered");
-        // axum says which methods a path has; where Cinder routes none, it answers no more than 404
-        response.headers_mut().remove(header::ALLOW);
         if let Ok(id) = HeaderValue::from_str(&id) {
             response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
             response.headers_mut().insert(REQUEST_ID, id);
