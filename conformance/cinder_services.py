@@ -22,7 +22,7 @@ from cinder_api import Account, CinderApi
 from peer_services import BLOCK_STORAGE, HERE, announce
 from process import Process, end_on_signals, free_port
 from real_services import absolute
-from services import CLOUDS, PASSWORD, RealServices
+from services import CLOUDS, PASSWORD, RealServices, Size
 
 CASES = HERE / "cinder"
 
@@ -109,7 +109,9 @@ def start(given, running):
     """Starts everything, and says where it is."""
     services = given.directory / "services"
     services.mkdir()
-    up = running.enter_context(RealServices(given.services, services, BLOCK_STORAGE).start())
+    # one thread each: with more, SQLite is locked now and then, and Barbican answers 500
+    up = running.enter_context(
+        RealServices(given.services, services, BLOCK_STORAGE, Size(threads=1)).start())
     user, project, _ = CLOUDS["service"]
     sides = {}
     for name in ("real", "ours"):

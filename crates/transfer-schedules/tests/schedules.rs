@@ -52,7 +52,7 @@ fn a_planted_mistake_is_found_and_its_schedule_tells_it_again() {
 #[test]
 fn a_schedule_tells_the_same_each_time() {
     for schedule in [
-        "offered-1:accept-y+cancel:abaaaaaaa.",
+        "offered-1:accept-y+cancel:abaaaaaa.",
         "offered-2:accept-y+cancel:aa1aEb.",
         "offered-1:accept-y+recovery:a!bbaaa.",
     ] {
@@ -65,7 +65,7 @@ fn a_schedule_tells_the_same_each_time() {
 
 #[test]
 fn a_commit_whose_reply_was_lost_is_read_back_and_one_that_failed_is_not() {
-    let lost = replay("offered-1:accept-y:aaaaaKaaa.").unwrap();
+    let lost = replay("offered-1:accept-y:aaaaaKaa.").unwrap();
     let lost_step = &lost.steps[4];
     assert_eq!(
         (lost_step.what.as_str(), lost_step.fault.as_deref()),
@@ -73,7 +73,7 @@ fn a_commit_whose_reply_was_lost_is_read_back_and_one_that_failed_is_not() {
     );
     let OfferFate::Accepted(project) = last_fate(&lost) else { panic!("{lost:?}") };
     assert_eq!(lost.names[&project], "Y");
-    let failed = replay("offered-1:accept-y:aaaaaFaaaa.").unwrap();
+    let failed = replay("offered-1:accept-y:aaaaaFaaa.").unwrap();
     let told: Vec<&str> = failed.steps.iter().map(|step| step.what.as_str()).collect();
     assert_eq!(told[4..6], ["commit", "abort"]);
     assert_eq!(last_fate(&failed), OfferFate::Open);
