@@ -90,7 +90,9 @@ fn tempest(workspace: &Workspace, real: bool) -> Result<()> {
     } else {
         ("--binary", binary(workspace)?)
     };
-    for policy in ["new", "legacy"] {
+    // the real catalogue names one Barbican, and that has the new policy
+    let policies: &[&str] = if real { &["new"] } else { &["new", "legacy"] };
+    for policy in policies {
         let own = empty(&workspace.target.join("conformance").join("tempest").join(policy))?;
         let mut tests = python_script(workspace, &python, "tempest_suite.py");
         tests.args(["--policy", policy, "--directory"]).arg(own).arg(option).arg(&side);

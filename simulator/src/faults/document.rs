@@ -98,6 +98,14 @@ pub enum RuleError {
     /// A status that services do not refuse with.
     #[error("status: {0} is no error, which is 400 to 599")]
     Status(u16),
+    /// A delay that is over before it can begin.
+    #[error("delay: {from_ms} to {to_ms} ms is no span of time")]
+    Delay {
+        /// The shortest.
+        from_ms: u64,
+        /// The longest, which is shorter.
+        to_ms: u64,
+    },
     /// A word of a line that means nothing.
     #[error(
         "{0}: what is that? say for instance: barbican GET /v1/secrets/{{id}} nth=2 status=503"
@@ -165,10 +173,14 @@ impl ActionDocument {
                 }
                 Action::Answer { status, retry_after }
             }
-            Self::Delay { from_ms, to_ms } => Action::Delay {
-                from: Duration::from_millis(from_ms),
-                to: Duration::from_millis(to_ms.unwrap_or(from_ms)),
-            },
+            Self::Delay { from_ms, to_ms } => {
+                let to_ms = to_ms.unwrap_or(from_ms);
+                if to_ms < from_ms {
+                    return Err(RuleError::Delay { from_ms, to_ms });
+                }
+                let (from, to) = (Duration::from_millis(from_ms), Duration::from_millis(to_ms));
+                Action::Delay { from, to }
+            }
             Self::HoldBefore => Action::HoldBefore,
             Self::HoldAfter => Action::HoldAfter,
             Self::DropBefore => Action::DropBefore,
@@ -358,6 +370,7 @@ mod tests {
             ("barbican probability=2 cut", "between 0 and 1"),
             ("barbican late=soon", "soon"),
             ("barbican delay_ms=1..x", "delay_ms=1..x: what is that?"),
+            ("barbican delay_ms=500..1", "500 to 1 ms is no span"),
         ] {
             let error = line.parse::<Rule>().unwrap_err().to_string();
             assert!(error.contains(words), "{line}: {error}");
