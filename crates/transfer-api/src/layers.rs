@@ -56,7 +56,6 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
         project = field::Empty,
         transfer = field::Empty,
     );
-<<<<<<< HEAD
     let answering = RequestId::during(global.or_else(|| RequestId::parse(&id)), next.run(request));
     let mut response = answering.instrument(span.clone()).await;
     span.record("status", response.status().as_u16());
@@ -66,22 +65,9 @@ pub(crate) async fn identify(request: Request, next: Next) -> Response {
         _ => tracing::info!("answered"),
     });
     count(route, &method, &response, begun.elapsed());
-    // axum says which methods a path has; where Cinder routes none, it answers no more than 404
-    response.headers_mut().remove(header::ALLOW);
     if let Ok(id) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
         response.headers_mut().insert(REQUEST_ID, id);
-=======
-    async {
-        let mut response = next.run(request).await;
-        Span::current().record("status", response.status().as_u16());
-        tracing::info!("answered");
-        if let Ok(id) = HeaderValue::from_str(&id) {
-            response.headers_mut().insert(COMPUTE_REQUEST_ID, id.clone());
-            response.headers_mut().insert(REQUEST_ID, id);
-        }
-        response
->>>>>>> origin/differential
     }
     response
 }
