@@ -13,6 +13,9 @@ use crate::{bench, chaos, conformance, fuzz, page, process, readme, services, ti
 /// What to run.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
+    /// Run the nightly steps, too
+    #[arg(long)]
+    nightly: bool,
     /// Say what there is, and run nothing
     #[arg(long)]
     list: bool,
@@ -75,11 +78,6 @@ const STEPS: &[Step] = &[
         about: "replicas killed and paused, Barbican failing, the database restarted",
         run: |w| chaos::run(w, &chaos::Options::quick()),
     },
-    Step {
-        name: "bench",
-        about: "the benchmarks run",
-        run: |w| bench::run(w, &bench::Options::quick()),
-    },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {
         name: "proxies",
@@ -95,6 +93,16 @@ const STEPS: &[Step] = &[
         name: "real",
         about: "real Keystone and Barbican, real clients",
         run: |w| conformance::run(w, &conformance::Suite::Real),
+    },
+];
+
+/// What takes too long, or asks too much of a busy machine, to be run before each change lands.
+/// Plain tests judge the same by what the real services were recorded to reply.
+const NIGHTLY: &[Step] = &[
+    Step {
+        name: "bench",
+        about: "the benchmarks run",
+        run: |w| bench::run(w, &bench::Options::quick()),
     },
     Step {
         name: "peers",
@@ -121,7 +129,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let steps = chosen(options)?;
     if options.list {
         for step in steps {
-            println!("{:8} {}", step.name, step.about);
+            println!("{:9} {}", step.name, step.about);
         }
         return Ok(());
     }
@@ -153,46 +161,53 @@ fn documented(workspace: &Workspace, command: &str) -> Result<()> {
     process::run(&mut workspace.cargo(words))
 }
 
-/// The steps that the options select.
-fn chosen(options: &Options) -> Result<&'static [Step]> {
-    let at = |name: &str| match STEPS.iter().position(|step| step.name == name) {
+/// The steps that the options select. One that is named need not be asked for otherwise.
+fn chosen(options: &Options) -> Result<Vec<&'static Step>> {
+    let all = || STEPS.iter().chain(NIGHTLY);
+    let at = |name: &str| match all().position(|step| step.name == name) {
         Some(index) => Ok(index),
-        None => bail!("no step {name}; see cargo xtask ci --list"),
+        None => bail!("no step {name}; see cargo xtask ci --nightly --list"),
     };
+    let end = STEPS.len() + if options.nightly { NIGHTLY.len() } else { 0 };
     Ok(match (&options.only, &options.from) {
-        (Some(only), _) => std::slice::from_ref(&STEPS[at(only)?]),
-        (None, Some(from)) => &STEPS[at(from)?..],
-        (None, None) => STEPS,
+        (Some(only), _) => all().skip(at(only)?).take(1).collect(),
+        (None, Some(from)) => {
+            let from = at(from)?;
+            all().take(end.max(from + 1)).skip(from).collect()
+        }
+        (None, None) => all().take(end).collect(),
     })
 }
 
 fn print_times(times: &[(&str, Duration)], total: Duration) {
     println!();
     for (name, time) in times {
-        println!("{name:8} {:6.1} s", time.as_secs_f64());
+        println!("{name:9} {:6.1} s", time.as_secs_f64());
     }
-    println!("{:8} {:6.1} s", "total", total.as_secs_f64());
+    println!("{:9} {:6.1} s", "total", total.as_secs_f64());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(from: Option<&str>, only: Option<&str>, expected: Result<&[&str], &str>) {
-        let options =
-            Options { list: false, from: from.map(Into::into), only: only.map(Into::into) };
-        let names = chosen(&options)
-            .map(|steps| steps.iter().map(|step| step.name).collect::<Vec<_>>())
-            .map_err(|error| error.to_string());
-        let expected = expected.map(<[_]>::to_vec).map_err(ToOwned::to_owned);
-        assert_eq!(names, expected);
+    fn check(nightly: bool, from: Option<&str>, only: Option<&str>, expected: &[&str]) {
+        let (from, only) = (from.map(Into::into), only.map(Into::into));
+        let chosen = chosen(&Options { nightly, list: false, from, only }).unwrap();
+        assert_eq!(chosen.iter().map(|step| step.name).collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn steps_are_chosen_by_name() {
-        check(Some("peers"), None, Ok(&["peers", "cinder", "tempest"]));
-        check(None, Some("fmt"), Ok(&["fmt"]));
-        check(None, Some("fnt"), Err("no step fnt; see cargo xtask ci --list"));
+        check(false, Some("clients"), None, &["clients", "real"]);
+        check(true, Some("real"), None, &["real", "bench", "peers", "cinder", "tempest"]);
+        check(true, Some("cinder"), None, &["cinder", "tempest"]);
+        check(false, None, Some("fmt"), &["fmt"]);
+        check(false, None, Some("peers"), &["peers"]);
+        let only = Some("fnt".to_owned());
+        let unknown = chosen(&Options { nightly: false, list: false, from: None, only });
+        let error = unknown.err().unwrap().to_string();
+        assert_eq!(error, "no step fnt; see cargo xtask ci --nightly --list");
     }
 
     #[test]
