@@ -1,4 +1,4 @@
-//! `cargo xtask page`: the page of `check --report`, and the simulator's console ([`console`]), in
+//! `cargo xtask page`: the page of `check --report`, and the simulator's console (`console.rs`), in
 //! a real browser, light and dark.
 //!
 //! The page of a check must load without a word on the console, which is where a browser says that
