@@ -225,6 +225,8 @@ impl Engine {
         project: ProjectId,
         operation: impl Future<Output = Result<T, TransferError>> + Send + 'static,
     ) -> Result<T, TransferError> {
+        // On the heap: whatever wraps a future holds it again.
+        let operation = Box::pin(operation);
         let turn = phase("turn", self.turn(&project)).await;
         let permit = turn.inspect_err(|error| measured::turned_away(name, error))?;
         let operation = async move {
@@ -258,7 +260,7 @@ impl Engine {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
-        let task = RequestId::during(RequestId::current(), task);
+        let task = RequestId::during(RequestId::current(), Box::pin(task));
         self.0.tasks.spawn(task.in_current_span())
     }
 }
