@@ -80,11 +80,6 @@ const STEPS: &[Step] = &[
     },
     Step { name: "page", about: "the page of a check in a browser", run: page::run },
     Step {
-        name: "proxies",
-        about: "HAProxy and nginx in front of the service",
-        run: |w| conformance::run(w, &conformance::Suite::Proxies),
-    },
-    Step {
         name: "clients",
         about: "the real clients against serve --dev",
         run: |w| conformance::run(w, &conformance::Suite::Clients),
@@ -99,6 +94,11 @@ const STEPS: &[Step] = &[
 /// What takes too long, or asks too much of a busy machine, to be run before each change lands.
 /// Plain tests judge the same by what the real services were recorded to reply.
 const NIGHTLY: &[Step] = &[
+    Step {
+        name: "proxies",
+        about: "HAProxy and nginx in front of the service",
+        run: |w| conformance::run(w, &conformance::Suite::Proxies),
+    },
     Step {
         name: "bench",
         about: "the benchmarks run",
@@ -200,7 +200,7 @@ mod tests {
     #[test]
     fn steps_are_chosen_by_name() {
         check(false, Some("clients"), None, &["clients", "real"]);
-        check(true, Some("real"), None, &["real", "bench", "peers", "cinder", "tempest"]);
+        check(true, Some("real"), None, &["real", "proxies", "bench", "peers", "cinder", "tempest"]);
         check(true, Some("cinder"), None, &["cinder", "tempest"]);
         check(false, None, Some("fmt"), &["fmt"]);
         check(false, None, Some("peers"), &["peers"]);

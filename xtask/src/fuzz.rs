@@ -23,7 +23,7 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Coverflow-checks \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 /// How long a target runs where it is one check among others.
-const SHORT_SECONDS: u32 = 6;
+const SHORT_SECONDS: u32 = 5;
 /// Longest time that one input may take.
 const INPUT_SECONDS: u32 = 10;
 

@@ -59,7 +59,7 @@ pub(crate) fn run(workspace: &Workspace, action: &Action) -> Result<()> {
 const SUITES: [(&str, usize); 4] = [
     ("test -p cinder-db --test store", 1),
     ("test -p volume-transfer --test replicas", 3),
-    ("test -p volume-transfer --test crash_matrix", 8),
+    ("test -p volume-transfer --test crash_matrix", 24),
     ("test -p volume-transfer --test races", 8),
 ];
 
