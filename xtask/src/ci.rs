@@ -200,7 +200,12 @@ mod tests {
     #[test]
     fn steps_are_chosen_by_name() {
         check(false, Some("clients"), None, &["clients", "real"]);
-        check(true, Some("real"), None, &["real", "proxies", "bench", "peers", "cinder", "tempest"]);
+        check(
+            true,
+            Some("real"),
+            None,
+            &["real", "proxies", "bench", "peers", "cinder", "tempest"],
+        );
         check(true, Some("cinder"), None, &["cinder", "tempest"]);
         check(false, None, Some("fmt"), &["fmt"]);
         check(false, None, Some("peers"), &["peers"]);
