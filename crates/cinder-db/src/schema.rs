@@ -1,7 +1,8 @@
 //! The tables: Cinder's own, as a real Cinder makes them, and ours beside them.
 //!
 //! Cinder's are described by `cinder_tables.txt` and are created only for the embedded block
-//! storage; beside a real Cinder they are used as they are. Ours are migrated by every start.
+//! storage; beside a real Cinder they are used as they are, but for the indexes that requests need.
+//! Ours are migrated by every start.
 
 use crate::db::{Txn, utc_now};
 use crate::dialect::{self, Dialect, Type};
