@@ -1,11 +1,14 @@
-"""What `cargo xtask bench-peers` measures: upstream's cinder-api and this service, side by side.
+"""What `cargo xtask bench-peers` and `bench-growth` measure, side by side.
 
     bench_services.py --directory DIR --binary volume-transfer --cinder VENV
-                      --volumes UPSTREAM OURS (--services VENV --server URL | --simulated)
+                      --volumes UPSTREAM OURS --server URL [--services VENV]
+    bench_services.py --directory DIR --binary volume-transfer --others N [N ...]
+                      --volumes N [--replicas N ...] [--server URL]
 
-Both stand before the same Keystone and Barbican, real ones on the database server given, or the
-simulator; each has volumes of its own whose keys Barbican holds. Writes DIR/ready.json once all
-answers, and stops it when standard input ends.
+All stand before the same Keystone and Barbican, real ones or the simulator, on the database server
+given or on SQLite; each has volumes of its own whose keys Barbican holds. With --others there is
+only this service, once beside each of so many other volumes, and in more replicas. Writes
+DIR/ready.json once all answers, and stops it when standard input ends.
 """
 
 import argparse
@@ -19,12 +22,14 @@ import sys
 import openstack
 
 from cinder_api import Account, CinderApi
-from cinder_rows import CinderRows, MariadbServer
+from cinder_rows import CinderRows, server
 from process import Process, end_on_signals, free_port
 from real_services import absolute
 from services import CLOUDS, PASSWORD, RealServices, Size, cloud
 
 SNAPSHOTS = 2
+# transfers that have ended, for each volume
+PAST = 10
 # of each real service; a worker is a process
 WORKERS, THREADS = 2, 8
 # what Keystone has unless it is told otherwise: a password costs what it costs in a cloud
@@ -36,19 +41,16 @@ class Ground:
 
     def __init__(self, given, running):
         self.directory, self.running = given.directory, running
-        self.server = None if given.simulated else given.server
-        if given.simulated:
+        self.server = given.server
+        if given.services is None:
             self.simulator(given.binary)
         else:
             self.real(given.services)
 
     def real(self, venv):
         """Real ones, on fresh databases of the server."""
-        server = MariadbServer(self.server)
-        with contextlib.closing(server.connect()) as database:
-            for name in ("keystone", "barbican", "cinder", "volume_transfer"):
-                server.run(database, f"drop database if exists {name}")
-                server.run(database, f"create database {name} character set utf8mb4")
+        for name in ("keystone", "barbican"):
+            server(self.server).create(name)
         size = Size(WORKERS, THREADS, self.server, HASH_ROUNDS)
         services = self.running.enter_context(
             RealServices(venv, self.directory, "http://127.0.0.1:8776", size).start())
@@ -87,26 +89,36 @@ def upstream(ground, venv):
     api = ground.running.enter_context(CinderApi(
         venv, ground.directory / "cinder", ground.identity, ground.key_manager,
         Account(user, project, PASSWORD), ground.database("cinder"), WORKERS, THREADS).start())
-    return {"url": api.url, "pid": api.process.child.pid}, api.rows
+    return {"name": "upstream", "replicas": [replica(api.url, api.process)]}, api.rows
 
 
-def ours(ground, binary):
-    """Starts this service; returns its side of ready.json and its tables."""
-    ready, database = ground.directory / "serve.json", ground.database("volume_transfer")
+def replica(url, process):
+    """A process that answers there."""
+    return {"url": url, "pid": process.child.pid}
+
+
+def ours(ground, binary, name="volume_transfer", count=1):
+    """Starts replicas of this service; returns their side of ready.json and their tables."""
+    database = ground.database(name)
     user, project, _ = CLOUDS["service"]
-    process = ground.running.enter_context(Process("volume-transfer", [
-        binary, "serve", "--config-file", os.devnull, "--listen", f"127.0.0.1:{free_port()}",
-        "--database", database if ground.server else database + "?mode=rwc", "--create-tables",
-        "--auth-url", ground.identity, "--username", user, "--project-name", project,
-        "--key-manager-url", ground.key_manager, "--ready-file", ready,
-    ], ground.directory / "serve.log", {"VOLUME_TRANSFER_PASSWORD": PASSWORD}))
-    process.wait_ready(60, ready.exists)
-    url = json.loads(ready.read_text())["block_storage"]
-    return {"url": url, "pid": process.child.pid}, CinderRows(database)
+    replicas = []
+    for number in range(count):
+        ready = ground.directory / f"{name}-{number}.json"
+        process = ground.running.enter_context(Process("volume-transfer", [
+            binary, "serve", "--config-file", os.devnull,
+            "--listen", f"127.0.0.1:{free_port()}",
+            "--database", database if ground.server else database + "?mode=rwc",
+            "--create-tables", "--auth-url", ground.identity, "--username", user,
+            "--project-name", project, "--key-manager-url", ground.key_manager,
+            "--ready-file", ready,
+        ], ground.directory / f"{name}-{number}.log", {"VOLUME_TRANSFER_PASSWORD": PASSWORD}))
+        process.wait_ready(60, ready.exists)
+        replicas.append(replica(json.loads(ready.read_text())["block_storage"], process))
+    return {"name": "ours", "replicas": replicas}, CinderRows(database)
 
 
 def seed(ground, donor, rows, count):
-    """Volumes of donor, each with a key that Barbican holds; returns their ids."""
+    """Volumes of donor, each with a key that Barbican holds; returns their ids and their type."""
     rows.lift_quotas()
     volume_type = rows.volume_type("luks")
     # read once, and not by many threads at once
@@ -125,28 +137,52 @@ def seed(ground, donor, rows, count):
 
     with concurrent.futures.ThreadPoolExecutor(THREADS) as threads:
         keys = list(threads.map(key, range(count)))
-    return rows.volumes("measured", volume_type, user, project, keys, SNAPSHOTS)
+    volumes = rows.volumes("measured", volume_type, user, project, keys, SNAPSHOTS)
+    return volumes, volume_type
+
+
+def beside_upstream(ground, given, donor):
+    """Upstream and this service, each on a database of its own."""
+    for name in ("cinder", "volume_transfer"):
+        server(ground.server).create(name)
+    started = (upstream(ground, given.cinder), ours(ground, given.binary))
+    for (storage, rows), count in zip(started, given.volumes):
+        volumes, _ = seed(ground, donor, rows, count)
+        yield {**storage, "volumes": volumes}
+
+
+def grown(ground, given, donor):
+    """This service beside ever more rows, then more replicas of it beside the fewest."""
+    sizes = sorted(given.others)
+    for others, count in [*((size, 1) for size in sizes),
+                          *((sizes[0], count) for count in given.replicas)]:
+        database = f"grown_{others}_{count}"
+        if ground.server:
+            server(ground.server).create(database)
+        storage, rows = ours(ground, given.binary, database, count)
+        volumes, volume_type = seed(ground, donor, rows, given.volumes[0])
+        rows.past(volume_type, others, PAST * others)
+        yield {**storage, "name": f"{others} x{count}", "others": others, "volumes": volumes}
 
 
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--directory", type=absolute, required=True)
     arguments.add_argument("--binary", type=absolute, required=True)
-    arguments.add_argument("--cinder", type=absolute, required=True)
-    arguments.add_argument("--volumes", type=int, nargs=2, required=True)
+    arguments.add_argument("--volumes", type=int, nargs="+", required=True)
+    arguments.add_argument("--cinder", type=absolute)
     arguments.add_argument("--services", type=absolute)
     arguments.add_argument("--server")
-    arguments.add_argument("--simulated", action="store_true")
+    arguments.add_argument("--others", type=int, nargs="+")
+    arguments.add_argument("--replicas", type=int, nargs="*", default=[])
     given = arguments.parse_args()
     end_on_signals()
     with contextlib.ExitStack() as running:
         ground = Ground(given, running)
         donor = ground.connect("donor")
+        storages = (grown if given.others else beside_upstream)(ground, given, donor)
         ready = {"keystone": ground.identity, "barbican": ground.key_manager,
-                 "password": PASSWORD, **ground.requests}
-        started = (upstream(ground, given.cinder), ours(ground, given.binary))
-        for name, (side, rows), count in zip(("upstream", "ours"), started, given.volumes):
-            ready[name] = {**side, "volumes": seed(ground, donor, rows, count)}
+                 "password": PASSWORD, **ground.requests, "storages": list(storages)}
         # whole or not at all: whoever waits for it reads it at once
         written = given.directory / "ready.json.new"
         written.write_text(json.dumps(ready))

@@ -1,4 +1,4 @@
-"""Encrypted volumes and snapshots, written into Cinder's own tables, of SQLite or MariaDB.
+"""Encrypted volumes and snapshots, written into Cinder's own tables, on any of the databases.
 
 The rows are those that Cinder leaves behind for an available volume of a LUKS type; the key is
 made as Cinder makes it, by a Barbican order under the owner's token.
@@ -43,8 +43,14 @@ def order_key(connection):
 class SqliteFile:
     """The file of a `sqlite:///` address."""
 
-    def __init__(self, path):
-        self.path = path
+    # a random id, one of a thousand projects, and n from 0 to below the value
+    UUID = "lower(hex(randomblob(16)))"
+    PROJECT = "'project' || (n % 1000)"
+    NUMBERS = """(with recursive numbers(n) as
+        (select 0 union all select n + 1 from numbers where n + 1 < ?) select n from numbers)"""
+
+    def __init__(self, url):
+        self.path = url.removeprefix("sqlite:///")
 
     def connect(self):
         """A connection whose rows are told by name."""
@@ -60,6 +66,10 @@ class SqliteFile:
 class MariadbServer:
     """The database of a `mysql+pymysql://` address."""
 
+    UUID = "uuid()"
+    PROJECT = "concat('project', mod(n, 1000))"
+    NUMBERS = "(select seq as n from seq_0_to_100000000 where seq < ?) as numbers"
+
     def __init__(self, url):
         self.url = urlsplit(url)
 
@@ -71,6 +81,12 @@ class MariadbServer:
             password=unquote(self.url.password), database=self.url.path.strip("/") or None,
             cursorclass=pymysql.cursors.DictCursor)
 
+    def create(self, database):
+        """An empty database."""
+        with contextlib.closing(self.connect()) as connection:
+            self.run(connection, f"drop database if exists {database}")
+            self.run(connection, f"create database {database} character set utf8mb4")
+
     def run(self, database, statement, values=()):
         """One statement, with `?` for each value."""
         cursor = database.cursor()
@@ -78,12 +94,48 @@ class MariadbServer:
         return cursor
 
 
+class PostgresqlServer:
+    """The database of a `postgresql+psycopg2://` address."""
+
+    UUID = "gen_random_uuid()"
+    PROJECT = "'project' || mod(n, 1000)"
+    NUMBERS = "generate_series(0, ? - 1) as numbers(n)"
+
+    def __init__(self, url):
+        self.url = url
+
+    def connect(self):
+        """A connection whose rows are told by name."""
+        import psycopg2.extras
+        url = self.url.replace("+psycopg2", "")
+        return psycopg2.connect(url, cursor_factory=psycopg2.extras.RealDictCursor)
+
+    def create(self, database):
+        """An empty database."""
+        with contextlib.closing(PostgresqlServer(self.url + "/postgres").connect()) as connection:
+            connection.autocommit = True
+            self.run(connection, f"drop database if exists {database}")
+            self.run(connection, f"create database {database}")
+
+    def run(self, database, statement, values=()):
+        """One statement, with `?` for each value."""
+        cursor = database.cursor()
+        cursor.execute(statement.replace("?", "%s"), values)
+        return cursor
+
+
+def server(url):
+    """What keeps the database of an address as `cinder.conf` has it."""
+    kinds = {"sqlite": SqliteFile, "mysql+pymysql": MariadbServer,
+             "postgresql+psycopg2": PostgresqlServer}
+    return kinds[url.split(":")[0]](url)
+
+
 class CinderRows:
     """Cinder's tables in one database, which the service has open too."""
 
     def __init__(self, url):
-        path = url.removeprefix("sqlite:///")
-        self.server = MariadbServer(url) if path == url else SqliteFile(path)
+        self.server = server(url)
 
     @contextlib.contextmanager
     def open(self):
@@ -98,7 +150,7 @@ class CinderRows:
     @staticmethod
     def insert(run, table, **columns):
         """One row, in the three columns that all of Cinder's tables share and these."""
-        columns = {"created_at": now(), "updated_at": now(), "deleted": 0, **columns}
+        columns = {"created_at": now(), "updated_at": now(), "deleted": False, **columns}
         names = ", ".join(columns)
         marks = ", ".join("?" for _ in columns)
         run(f"insert into {table} ({names}) values ({marks})", list(columns.values()))
@@ -112,7 +164,7 @@ class CinderRows:
         """An encrypted type that everybody may use; returns its id."""
         identity = str(uuid.uuid4())
         with self.open() as run:
-            self.insert(run, "volume_types", id=identity, name=name, is_public=1)
+            self.insert(run, "volume_types", id=identity, name=name, is_public=True)
             self.insert(
                 run, "encryption", encryption_id=str(uuid.uuid4()), volume_type_id=identity,
                 provider="luks", cipher="aes-xts-plain64", key_size=256,
@@ -134,16 +186,37 @@ class CinderRows:
         """The rows of one volume; returns its id."""
         identity = str(uuid.uuid4())
         owner = {"user_id": user, "project_id": project, "volume_type_id": volume_type,
-                 "encryption_key_id": key, "status": "available", "use_quota": 1}
+                 "encryption_key_id": key, "status": "available", "use_quota": True}
         self.insert(
-            run, "volumes", id=identity, size=1, display_name=name, bootable=0,
+            run, "volumes", id=identity, size=1, display_name=name, bootable=False,
             host="conformance@none#none", availability_zone="nova",
-            attach_status="detached", multiattach=0, **owner)
+            attach_status="detached", multiattach=False, **owner)
         for number in range(snapshots):
             self.insert(
                 run, "snapshots", id=str(uuid.uuid4()), volume_id=identity,
                 volume_size=1, display_name=f"{name}-{number}", progress="100%", **owner)
         return identity
+
+    def past(self, volume_type, volumes, transfers):
+        """So many volumes of other projects, and so many transfers that have ended."""
+        server = self.server
+        shared = f"'{now()}', '{now()}', {server.UUID}"
+        with self.open() as run:
+            run(f"""
+                insert into volumes (created_at, updated_at, id, deleted, size, display_name,
+                    bootable, host, availability_zone, attach_status, multiattach, user_id,
+                    project_id, encryption_key_id, status, use_quota, volume_type_id)
+                select {shared}, false, 1, 'other', false, 'conformance@none#none', 'nova',
+                    'detached', false, 'somebody', {server.PROJECT}, {server.UUID}, 'available',
+                    true, ?
+                from {server.NUMBERS}""", (volume_type, volumes))
+            run(f"""
+                insert into transfers (created_at, updated_at, id, deleted, deleted_at, volume_id,
+                    display_name, salt, crypt_hash, no_snapshots, source_project_id,
+                    destination_project_id, accepted)
+                select {shared}, true, '{now()}', {server.UUID}, 'past', 'salt', 'hash', false,
+                    {server.PROJECT}, 'elsewhere', true
+                from {server.NUMBERS}""", (transfers,))
 
     def find(self, project, volume):
         """The volume's row if that project owns it, else None."""

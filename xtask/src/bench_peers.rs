@@ -1,11 +1,11 @@
 //! `cargo xtask bench-peers`: upstream's cinder-api and this service, measured side by side.
 //!
 //! `conformance/bench_services.py` starts both before one Keystone and Barbican, `peer-bench`
-//! measures. Real services keep their data in the MariaDB of `cargo xtask services`, those before
-//! the simulator in SQLite files. The figures of both grounds end in one table, plot and document.
+//! measures. All keep their rows in the MariaDB of `cargo xtask services` (upstream does not stand
+//! many clients on SQLite). The figures of both grounds end in one table, plot and document.
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -97,13 +97,16 @@ fn measure(
     options: &Options,
     directory: &Path,
 ) -> Result<PathBuf> {
-    let mariadb = match ground {
-        Ground::Real => Some(services::mariadb(workspace)?),
-        Ground::Simulated => None,
-    };
+    let mariadb = services::mariadb(workspace)?;
     let directory = directory.join(ground.name());
-    let server = mariadb.as_ref().map(services::Lent::server);
-    let up = Up::start(workspace, ground, &directory, server)?;
+    let mut script = script(workspace)?;
+    script.arg("--cinder").arg(environment(workspace, "cinder")?);
+    script.arg("--volumes").args(ground.volumes().map(|count| count.to_string()));
+    script.arg("--server").arg(mariadb.server());
+    if ground == Ground::Real {
+        script.arg("--services").arg(environment(workspace, "services")?);
+    }
+    let up = Up::start(script, &directory)?;
     let to = directory.with_extension("json");
     let (rounds, seconds) = if options.quick { (2, 0.5) } else { (3, 4.0) };
     let mut bench = workspace.command(program(workspace, "peer-bench"));
@@ -119,36 +122,34 @@ fn measure(
     Ok(to)
 }
 
+/// What starts the services of a ground, but for which, and where.
+///
+/// # Errors
+/// When the environment of the clients cannot be made.
+pub(crate) fn script(workspace: &Workspace) -> Result<Command> {
+    let clients = environment(workspace, "clients")?;
+    let mut script = workspace.command(clients.join("bin").join("python"));
+    script.arg(scripts(workspace).join("bench_services.py"));
+    script.env("PYTHONDONTWRITEBYTECODE", "1");
+    script.arg("--binary").arg(program(workspace, "volume-transfer"));
+    Ok(script)
+}
+
 /// The services of a ground, for as long as this lives.
-struct Up {
+pub(crate) struct Up {
     script: Child,
-    ready: PathBuf,
+    /// Their addresses.
+    pub(crate) ready: PathBuf,
 }
 
 impl Up {
-    fn start(
-        workspace: &Workspace,
-        ground: Ground,
-        directory: &Path,
-        server: Option<&str>,
-    ) -> Result<Self> {
+    /// Runs `script` until all it starts is up, with an empty directory for it.
+    ///
+    /// # Errors
+    /// When it is not up in time.
+    pub(crate) fn start(mut script: Command, directory: &Path) -> Result<Self> {
         let directory = empty(directory)?;
-        let clients = environment(workspace, "clients")?;
-        let mut script = workspace.command(clients.join("bin").join("python"));
-        script.arg(scripts(workspace).join("bench_services.py"));
-        script.arg("--directory").arg(&directory).env("PYTHONDONTWRITEBYTECODE", "1");
-        script.arg("--binary").arg(program(workspace, "volume-transfer"));
-        script.arg("--cinder").arg(environment(workspace, "cinder")?);
-        script.arg("--volumes").args(ground.volumes().map(|count| count.to_string()));
-        match server {
-            Some(server) => {
-                script.arg("--services").arg(environment(workspace, "services")?);
-                script.arg("--server").arg(server);
-            }
-            None => {
-                script.arg("--simulated");
-            }
-        }
+        script.arg("--directory").arg(&directory);
         println!("$ {}", process::shown(&script));
         let script = script.stdin(Stdio::piped()).spawn().context("python does not start")?;
         let mut up = Self { script, ready: directory.join("ready.json") };
@@ -178,6 +179,6 @@ impl Drop for Up {
     }
 }
 
-fn program(workspace: &Workspace, name: &str) -> PathBuf {
+pub(crate) fn program(workspace: &Workspace, name: &str) -> PathBuf {
     workspace.target.join("release").join(name)
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, reason = "these commands speak to a terminal")]
 
 mod bench;
+mod bench_growth;
 mod bench_peers;
 mod chaos;
 mod ci;
@@ -51,6 +52,8 @@ enum Task {
     Bench(bench::Options),
     /// Upstream's cinder-api and this service side by side, and the least that Barbican asks for
     BenchPeers(bench_peers::Options),
+    /// The service beside ever more rows, in more replicas, for more clients
+    BenchGrowth(bench_growth::Options),
     /// A MariaDB and a PostgreSQL for the tests
     Services {
         #[command(subcommand)]
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
         Task::Conformance { suite } => conformance::run(&workspace, &suite),
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::BenchPeers(options) => bench_peers::run(&workspace, &options),
+        Task::BenchGrowth(options) => bench_growth::run(&workspace, &options),
         Task::Services { action } => services::run(&workspace, &action),
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Page => page::run(&workspace),

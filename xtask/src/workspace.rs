@@ -109,6 +109,18 @@ pub(crate) fn host_triple() -> Result<String> {
 }
 
 /// The cargo that runs this program, else the one on the path.
+/// Cargo without what the cargo that runs this program says of it: a build script that watches
+/// such a variable would otherwise run again, and all that depends on it be compiled again, in
+/// turns with a cargo that is called by hand.
 fn cargo() -> Command {
-    Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _value) in std::env::vars_os() {
+        let of_this = name.to_str().is_some_and(|name| {
+            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+        });
+        if of_this {
+            command.env_remove(name);
+        }
+    }
+    command
 }

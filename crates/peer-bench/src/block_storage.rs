@@ -1,12 +1,14 @@
 //! Hand-overs through the public API, whosever it is.
 
-use crate::ground::{Login, Logins};
+use crate::ground::{Login, Logins, Storage};
 use crate::wire::{Parts, Wire};
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 const HEADERS: &[(&str, &str)] =
     &[("content-type", "application/json"), ("openstack-api-version", "volume 3.70")];
@@ -38,15 +40,21 @@ impl Volume {
     }
 }
 
-/// A block storage API.
+/// A block storage API, each request to the next of its replicas.
 #[derive(Clone)]
 pub(crate) struct BlockStorage {
-    pub(crate) wire: Wire,
-    pub(crate) url: String,
-    pub(crate) logins: Logins,
+    wire: Wire,
+    urls: Arc<[String]>,
+    next: Arc<AtomicUsize>,
+    logins: Logins,
 }
 
 impl BlockStorage {
+    pub(crate) fn new(wire: Wire, logins: Logins, storage: &Storage) -> Self {
+        let urls = storage.replicas.iter().map(|replica| replica.url.clone()).collect();
+        Self { wire, urls, next: Arc::default(), logins }
+    }
+
     pub(crate) async fn initiate(&self, volume: &mut Volume) -> Result<()> {
         #[derive(Deserialize)]
         struct Made {
@@ -83,7 +91,9 @@ impl BlockStorage {
         path: &str,
         body: String,
     ) -> Result<crate::wire::Reply> {
-        let url = format!("{}/v3/{}/volume-transfers{path}", self.url, login.project);
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.urls.len().max(1);
+        let storage = self.urls.get(turn).context("no replica")?;
+        let url = format!("{storage}/v3/{}/volume-transfers{path}", login.project);
         let parts = Parts { token: &login.token, headers: HEADERS, body: Bytes::from(body) };
         self.wire.send(method, &url, StatusCode::ACCEPTED, parts).await
     }

@@ -31,10 +31,10 @@ impl Measured {
         self.errors.first().map(String::as_str)
     }
 
-    /// Puts the figures under `NAME_…`.
+    /// Puts the figures under `NAME_…`, or without a name as they are.
     pub(crate) fn tell(&self, name: &str, into: &mut Map<String, Value>) {
         let count = self.latencies.len() as f64;
-        let mut tell = |what: &str, value: Value| into.insert(format!("{name}_{what}"), value);
+        let mut tell = |what: &str, value: Value| into.insert(named(name, what), value);
         tell("per_s", json!(rounded(count / self.seconds)));
         tell("per_s_of_each_batch", self.rates.iter().copied().map(rounded).collect());
         for (what, share) in [("p50_ms", 0.5), ("p95_ms", 0.95), ("p99_ms", 0.99)] {
@@ -48,6 +48,10 @@ impl Measured {
             tell("first_error", json!(first));
         }
     }
+}
+
+fn named(name: &str, what: &str) -> String {
+    if name.is_empty() { what.to_owned() } else { format!("{name}_{what}") }
 }
 
 /// The value that this share of the values does not exceed; between two of them, in proportion.

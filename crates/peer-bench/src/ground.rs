@@ -19,17 +19,32 @@ pub struct Ready {
     pub(crate) barbican_log: Option<PathBuf>,
     /// The simulator's control.
     pub(crate) simulator: Option<String>,
-    pub(crate) upstream: Contender,
-    pub(crate) ours: Contender,
+    pub(crate) storages: Vec<Storage>,
 }
 
 /// A block storage with volumes of donor.
 #[derive(Clone, Debug, Deserialize)]
-pub(crate) struct Contender {
-    pub(crate) url: String,
-    /// The process; children of it count, too.
-    pub(crate) pid: u32,
+pub(crate) struct Storage {
+    pub(crate) name: String,
+    /// On one database.
+    pub(crate) replicas: Vec<Replica>,
+    /// Volumes in that database that are nobody's here.
+    #[serde(default)]
+    pub(crate) others: u64,
     pub(crate) volumes: Vec<String>,
+}
+
+/// A process; children of it count, too.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Replica {
+    pub(crate) url: String,
+    pub(crate) pid: u32,
+}
+
+impl Storage {
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.replicas.iter().map(|replica| replica.pid).collect()
+    }
 }
 
 impl Ready {
@@ -40,6 +55,11 @@ impl Ready {
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text).with_context(|| path.display().to_string())
+    }
+
+    pub(crate) fn storage(&self, name: &str) -> Result<&Storage> {
+        let found = self.storages.iter().find(|storage| storage.name == name);
+        found.with_context(|| format!("no storage {name}"))
     }
 }
 

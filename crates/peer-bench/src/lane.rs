@@ -1,9 +1,12 @@
 //! One contender, what it works on, and what was measured of it.
 
+use crate::block_storage::{BlockStorage, Volume};
 use crate::figures::Measured;
+use crate::ground::{Logins, Storage};
 use crate::load::{Contender, Operation, batch};
 use crate::processes;
 use crate::requests::Requests;
+use crate::wire::Wire;
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, VecDeque};
 
@@ -26,25 +29,33 @@ pub(crate) type Cell = (Operation, usize);
 
 /// A contender.
 pub(crate) struct Lane<C: Contender> {
-    name: &'static str,
+    name: String,
     contender: C,
     items: VecDeque<C::Item>,
-    /// The process whose CPU time counts.
-    pid: Option<u32>,
+    /// The processes whose CPU time counts.
+    pids: Vec<u32>,
     /// Of initiate, most recently.
     rate: f64,
     pub(crate) measured: BTreeMap<Cell, Measured>,
 }
 
+impl Lane<BlockStorage> {
+    pub(crate) fn of(storage: &Storage, wire: &Wire, logins: &Logins) -> Self {
+        let contender = BlockStorage::new(wire.clone(), logins.clone(), storage);
+        let volumes = storage.volumes.iter().map(|id| Volume::of_donor(id));
+        Self::new(&storage.name, contender, volumes, storage.pids())
+    }
+}
+
 impl<C: Contender> Lane<C> {
     pub(crate) fn new(
-        name: &'static str,
+        name: &str,
         contender: C,
         items: impl IntoIterator<Item = C::Item>,
-        pid: Option<u32>,
+        pids: Vec<u32>,
     ) -> Self {
-        let items = items.into_iter().collect();
-        Self { name, contender, items, pid, rate: 0.0, measured: BTreeMap::new() }
+        let (name, items) = (name.to_owned(), items.into_iter().collect());
+        Self { name, contender, items, pids, rate: 0.0, measured: BTreeMap::new() }
     }
 
     /// One round that is measured.
@@ -102,6 +113,6 @@ impl<C: Contender> Lane<C> {
     }
 
     fn cpu(&self) -> f64 {
-        self.pid.map_or(0.0, processes::cpu_seconds)
+        self.pids.iter().copied().map(processes::cpu_seconds).sum()
     }
 }

@@ -32,12 +32,21 @@ enum Task {
         /// How many operations a batch has, in the place of a time
         #[arg(long, value_name = "N")]
         operations: Option<usize>,
-        /// Keys of the floor
+        /// Keys of the floor; without it only the growth of what is there is measured
         #[arg(long, value_name = "N")]
-        keys: usize,
+        keys: Option<usize>,
         /// Where the figures go
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
+    },
+    /// Show figures of growth
+    Growth {
+        /// The database's name, and the figures
+        #[arg(long, value_names = ["NAME", "FILE"], num_args = 2)]
+        of: Vec<String>,
+        /// Where all figures go
+        #[arg(long, value_name = "FILE")]
+        json: Option<PathBuf>,
     },
     /// Join figures; show them
     Report {
@@ -62,8 +71,20 @@ async fn main() -> Result<()> {
         Task::Measure { ground, rounds, seconds, operations, keys, to } => {
             let bound = operations.map_or(Bound::Seconds(seconds), Bound::Operations);
             let ready = Ready::read(&ground)?;
-            let figures = peer_bench::measure(&ready, Plan { bound, rounds, keys }).await?;
-            write(&to, &pretty(&figures)?)
+            let plan = Plan { bound, rounds, keys: keys.unwrap_or_default() };
+            let tell = |figures: &Value| write(&to, &pretty(figures)?);
+            match keys {
+                Some(_) => peer_bench::measure(&ready, plan, tell).await,
+                None => peer_bench::grow(&ready, plan, tell).await,
+            }
+        }
+        Task::Growth { of, json } => {
+            let mut document = Map::new();
+            for pair in of.chunks_exact(2) {
+                document.insert(pair[0].clone(), read(Path::new(&pair[1]))?);
+            }
+            print!("{}", peer_bench::growth_table(&document));
+            keep(json.as_deref(), document)
         }
         Task::Report { real, simulated, json, plot } => {
             let mut document = Map::new();
@@ -76,11 +97,15 @@ async fn main() -> Result<()> {
             print!("{}", peer_bench::table(&document));
             write(&plot, &peer_bench::plot(&document))?;
             println!("plot: {}", plot.display());
-            match json {
-                Some(json) => write(&json, &pretty(&Value::Object(document))?),
-                None => Ok(()),
-            }
+            keep(json.as_deref(), document)
         }
+    }
+}
+
+fn keep(json: Option<&Path>, document: Map<String, Value>) -> Result<()> {
+    match json {
+        Some(json) => write(json, &pretty(&Value::Object(document))?),
+        None => Ok(()),
     }
 }
 

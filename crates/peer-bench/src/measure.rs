@@ -3,7 +3,7 @@
 use crate::block_storage::{BlockStorage, Volume};
 use crate::figures::rounded;
 use crate::floor::{Floor, Key};
-use crate::ground::{Contender as Storage, Logins, Ready};
+use crate::ground::{Logins, Ready, Storage};
 use crate::lane::{Bound, Lane};
 use crate::load::{Contender, Operation};
 use crate::processes;
@@ -71,28 +71,30 @@ struct Lanes {
     floor: Lane<Floor>,
 }
 
-/// Measures, and tells all figures of the ground.
+/// Measures, and tells all figures of the ground: those until then after every round, so that a
+/// run which ends early leaves what it has found.
 ///
 /// # Errors
-/// When a contender does not do its work at all.
-pub async fn measure(ready: &Ready, plan: Plan) -> Result<Value> {
+/// When a contender does not do its work at all, or `tell` fails.
+pub async fn measure(
+    ready: &Ready,
+    plan: Plan,
+    mut tell: impl FnMut(&Value) -> Result<()>,
+) -> Result<()> {
     let wire = Wire::new();
     let logins = Logins::of(&wire, ready).await?;
     let requests = Requests::of(&wire, ready).await?;
-    let storage = |name, side: &Storage| {
-        let (wire, url, logins) = (wire.clone(), side.url.clone(), logins.clone());
-        let volumes = side.volumes.iter().map(|id| Volume::of_donor(id));
-        Lane::new(name, BlockStorage { wire, url, logins }, volumes, Some(side.pid))
-    };
+    let storages = (ready.storage("upstream")?, ready.storage("ours")?);
     let floor = Floor::new(wire.clone(), &ready.barbican, logins.clone());
     let made = stream::iter(0..plan.keys).map(|_| floor.key()).buffer_unordered(BARE);
     let keys: Vec<Key> = made.try_collect().await.context("keys of the floor")?;
     let mut lanes = Lanes {
-        upstream: storage("upstream", &ready.upstream),
-        ours: storage("ours", &ready.ours),
-        floor: Lane::new("floor", floor.clone(), keys, None),
+        upstream: Lane::of(storages.0, &wire, &logins),
+        ours: Lane::of(storages.1, &wire, &logins),
+        floor: Lane::new("floor", floor.clone(), keys, Vec::new()),
     };
-    let load = vec![load_average()];
+    let load = load_average();
+    let bare = bare(&floor, plan).await?;
     lanes.upstream.warm_up(WARM, &requests).await?;
     lanes.ours.warm_up(WARM, &requests).await?;
     lanes.floor.warm_up(WARM, &requests).await?;
@@ -101,10 +103,10 @@ pub async fn measure(ready: &Ready, plan: Plan) -> Result<Value> {
             for turn in 0..3 {
                 lanes.turn((round + turn) % 3, concurrency, plan.bound, &requests).await?;
             }
+            tell(&lanes.tell(storages, &bare, &load))?;
         }
     }
-    let bare = bare(&floor, plan).await?;
-    Ok(lanes.tell(ready, bare, load))
+    Ok(())
 }
 
 impl Lanes {
@@ -122,7 +124,7 @@ impl Lanes {
         }
     }
 
-    fn tell(&self, ready: &Ready, bare: Value, mut load: Vec<String>) -> Value {
+    fn tell(&self, storages: (&Storage, &Storage), bare: &Value, load: &str) -> Value {
         let mut told = Map::new();
         for operation in [Operation::Initiate, Operation::Accept, Operation::Cancel] {
             let mut cells = Map::new();
@@ -142,16 +144,15 @@ impl Lanes {
             }
             told.insert(operation.to_string(), Value::Object(cells));
         }
-        load.push(load_average());
-        let peak = |side: &Storage| rounded(processes::peak_mib(side.pid));
+        let peak = |of: &Storage| rounded(of.pids().into_iter().map(processes::peak_mib).sum());
         told.insert(
             "peak_mib".to_owned(),
             json!({
-                "upstream": peak(&ready.upstream), "ours": peak(&ready.ours),
+                "upstream": peak(storages.0), "ours": peak(storages.1),
             }),
         );
-        told.insert("bare_barbican".to_owned(), bare);
-        told.insert("load_average".to_owned(), json!(load));
+        told.insert("bare_barbican".to_owned(), bare.clone());
+        told.insert("load_average".to_owned(), json!([load, load_average()]));
         Value::Object(told)
     }
 }
@@ -171,7 +172,7 @@ async fn bare(floor: &Floor, plan: Plan) -> Result<Value> {
 }
 
 /// 1, 5 and 15 minutes.
-fn load_average() -> String {
+pub(crate) fn load_average() -> String {
     let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }

@@ -29,7 +29,8 @@ impl Requests {
         let url = format!("{control}/faults");
         let rule = json!({"service": "barbican", "nth": u32::MAX,
                           "action": {"answer": {"status": 503}}});
-        let parts = Parts { body: rule.to_string().into(), ..Parts::default() };
+        let headers = &[("content-type", "application/json")];
+        let parts = Parts { headers, body: rule.to_string().into(), ..Parts::default() };
         wire.send(Method::POST, &url, StatusCode::CREATED, parts).await?;
         Ok(Self::Rule { wire: Box::new(wire.clone()), url })
     }

@@ -1,0 +1,171 @@
+//! Block storages beside ever more rows, and in more replicas, for ever more clients.
+
+use crate::figures::rounded;
+use crate::ground::{Logins, Ready, Storage};
+use crate::lane::Lane;
+use crate::load::Operation;
+use crate::measure::{Plan, load_average};
+use crate::processes;
+use crate::requests::Requests;
+use crate::wire::Wire;
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// Clients at once.
+const CLIENTS: [usize; 5] = [1, 8, 32, 128, 256];
+/// At once in the round before the first.
+const WARM: usize = 8;
+const OPERATIONS: [Operation; 3] = [Operation::Initiate, Operation::Accept, Operation::Cancel];
+
+/// Measures all storages of the ground in turns, and tells all figures until then after each
+/// number of clients.
+///
+/// # Errors
+/// When a storage does not do its work at all, or `tell` fails.
+pub async fn grow(
+    ready: &Ready,
+    plan: Plan,
+    mut tell: impl FnMut(&Value) -> Result<()>,
+) -> Result<()> {
+    let wire = Wire::new();
+    let logins = Logins::of(&wire, ready).await?;
+    let requests = Requests::of(&wire, ready).await?;
+    let mut lanes: Vec<_> =
+        ready.storages.iter().map(|one| (one, Lane::of(one, &wire, &logins))).collect();
+    for (_, lane) in &mut lanes {
+        lane.warm_up(WARM, &requests).await?;
+    }
+    let (load, count) = (load_average(), lanes.len());
+    for clients in CLIENTS {
+        for round in 0..plan.rounds {
+            for turn in 0..count {
+                let (_, lane) = &mut lanes[(round + turn) % count];
+                lane.round(clients, plan.bound, &requests).await?;
+            }
+        }
+        let storages = lanes.iter().map(|(storage, lane)| {
+            let cells = CLIENTS.iter().flat_map(|clients| {
+                OPERATIONS.iter().filter_map(move |operation| {
+                    let measured = lane.measured.get(&(*operation, *clients))?;
+                    let mut cell = Map::new();
+                    measured.tell("", &mut cell);
+                    cell.insert("operation".to_owned(), json!(operation.to_string()));
+                    cell.insert("clients".to_owned(), json!(clients));
+                    Some(Value::Object(cell))
+                })
+            });
+            json!({
+                "volumes": storage.others, "replicas": storage.replicas.len(),
+                "peak_mib": peak(storage), "cells": cells.collect::<Vec<_>>(),
+            })
+        });
+        let storages: Vec<_> = storages.collect();
+        tell(&json!({"load_average": [load, load_average()], "storages": storages}))?;
+    }
+    Ok(())
+}
+
+/// Of all replicas together.
+fn peak(storage: &Storage) -> f64 {
+    rounded(storage.pids().into_iter().map(processes::peak_mib).sum())
+}
+
+/// What a terminal shows of figures by the databases' names: operations a second, how that is to
+/// the first storage, and latencies.
+#[must_use]
+pub fn growth_table(document: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    for (database, figures) in document {
+        let _ = writeln!(text, "{database}: load average {}", figures["load_average"]);
+        let _ = writeln!(
+            text,
+            "{:>9} {:>8} {:9} {:>7} |{:>9}{:>10} |{:>9}{:>9}{:>9} |{:>7}{:>7}",
+            "volumes",
+            "replicas",
+            "operation",
+            "clients",
+            "a second",
+            "to first",
+            "p50 ms",
+            "p95 ms",
+            "p99 ms",
+            "CPU ms",
+            "errors"
+        );
+        let storages = figures["storages"].as_array().map(Vec::as_slice).unwrap_or_default();
+        for operation in OPERATIONS {
+            for clients in CLIENTS {
+                rows(&mut text, storages, &operation.to_string(), clients);
+            }
+        }
+        for storage in storages {
+            let _ = writeln!(
+                text,
+                "{} volumes, {} replicas: peak memory {:.0} MiB",
+                storage["volumes"],
+                storage["replicas"],
+                number(&storage["peak_mib"])
+            );
+        }
+    }
+    text
+}
+
+fn rows(text: &mut String, storages: &[Value], operation: &str, clients: usize) {
+    let cell = |storage: &Value| {
+        let cells = storage["cells"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let found = cells
+            .iter()
+            .find(|cell| cell["operation"] == operation && cell["clients"] == json!(clients));
+        found.cloned()
+    };
+    let first = storages.first().and_then(cell).map_or(f64::NAN, |cell| number(&cell["per_s"]));
+    for storage in storages {
+        let Some(cell) = cell(storage) else { continue };
+        let of = |name: &str| number(&cell[name]);
+        let _ = writeln!(
+            text,
+            "{:>9} {:>8} {operation:9} {clients:>7} |{:>9.1}{:>10.2} |{:>9.1}{:>9.1}{:>9.1} \
+             |{:>7.1}{:>7.0}",
+            storage["volumes"],
+            storage["replicas"],
+            of("per_s"),
+            of("per_s") / first,
+            of("p50_ms"),
+            of("p95_ms"),
+            of("p99_ms"),
+            of("cpu_ms"),
+            of("errors"),
+        );
+        if let Some(first) = cell["first_error"].as_str() {
+            let _ = writeln!(text, "  the first error: {first}");
+        }
+    }
+}
+
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cell_is_compared_with_that_of_the_first_storage() {
+        let storage = |volumes: u64, rate: f64| {
+            json!({"volumes": volumes, "replicas": 1, "peak_mib": 20.0, "cells": [
+                {"operation": "accept", "clients": 8, "per_s": rate, "errors": 1,
+                 "first_error": "503"},
+            ]})
+        };
+        let figures = json!({
+            "load_average": ["0", "1"], "storages": [storage(1000, 200.0), storage(9000, 190.0)],
+        });
+        let table = growth_table(&Map::from_iter([("sqlite".to_owned(), figures)]));
+        assert!(table.contains("    200.0      1.00"), "{table}");
+        assert!(table.contains("    190.0      0.95"), "{table}");
+        assert!(table.contains("the first error: 503"), "{table}");
+    }
+}
