@@ -10,7 +10,7 @@ pub use snapshots::NewSnapshot;
 pub use volumes::{NewVolume, VolumeChange};
 
 use crate::db::{Interruptible, Txn};
-use crate::quotas::{self, Charge, Kind, QuotaLimits, QuotaType};
+use crate::quotas::{self, Charge, Demand, Kind, Limits, QuotaLimits, QuotaType};
 use crate::{DbError, OverQuota};
 use transfer_core::{ProjectId, SnapshotId, VolumeId};
 
@@ -50,9 +50,10 @@ async fn charge(
     project: &ProjectId,
     amounts: &Charge,
 ) -> Result<Result<(), quotas::Exceeded>, DbError> {
-    match quotas::reserve(txn, limits, project, amounts).await? {
+    let limits = Limits::read(txn, limits, [project], &Charge::names([amounts])).await?;
+    match quotas::reserve(txn, &limits, &[Demand { project, charge: amounts }]).await? {
         Ok(reserved) => quotas::commit(txn, &reserved).await.map(Ok),
-        Err(exceeded) => Ok(Err(exceeded)),
+        Err((_place, exceeded)) => Ok(Err(exceeded)),
     }
 }
 

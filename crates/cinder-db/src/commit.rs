@@ -96,13 +96,13 @@ impl Store {
                 let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
                 let mut ended = hand_over.clone();
                 ended.apply(Event::Committed).map_err(DbError::from)?;
-                let volume = rows::repoint(&mut txn, &ended).await?;
+                let (volume, snapshots) = rows::repoint(&mut txn, &ended).await?;
                 match ended.operation() {
                     Operation::Initiate => {
                         rows::make_offer(&mut txn, &ended, &volume, &entry.details).await?
                     }
                     Operation::Accept => {
-                        rows::change_owner(&mut txn, &ended, &entry.details).await?
+                        rows::change_owner(&mut txn, &ended, &snapshots, &entry.details).await?
                     }
                     Operation::Cancel => rows::take_back(&mut txn, &ended).await?,
                     Operation::Restore => rows::keep_custody(&mut txn, &ended).await?,

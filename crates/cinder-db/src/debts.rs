@@ -6,7 +6,9 @@ use crate::{Committed, DbError, Store, journal};
 use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType};
 use std::cmp::min;
 use std::time::Duration;
-use transfer_core::{Authority, Debt, Garbage, HandOverId, ProjectId, SecretId, Settlement};
+use transfer_core::{
+    Authority, Debt, Garbage, HandOver, HandOverId, ProjectId, SecretId, Settlement,
+};
 
 /// The pause after the first failed attempt to pay; it doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
@@ -123,17 +125,19 @@ impl Store {
     /// # Errors
     /// [`DbError`].
     pub async fn is_named(&self, secret: &SecretId) -> Result<bool, DbError> {
-        let mut txn = self.db.read().await?;
-        let mut rows = naming("volumes", secret);
-        rows.union(UnionType::All, naming("snapshots", secret));
-        if txn.any(&rows).await? {
-            return Ok(true);
+        let mut select = journal::live_with(secret.as_str());
+        for table in ["volumes", "snapshots"] {
+            select.union(UnionType::All, naming(table, secret));
         }
-        let live = journal::live_with(&mut txn, secret.as_str()).await?;
-        Ok(live
-            .iter()
-            .flat_map(|hand_over| hand_over.keys())
-            .any(|key| key.old == *secret || key.shell.as_ref() == Some(secret)))
+        for row in self.db.select(&select).await? {
+            let Some(state) = row.opt_text("state")? else { return Ok(true) };
+            let of_hand_over = HandOver::from_journal(&state)?;
+            let mut keys = of_hand_over.keys().iter();
+            if keys.any(|key| key.old == *secret || key.shell.as_ref() == Some(secret)) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Every debt, oldest first.
@@ -227,10 +231,10 @@ pub(crate) async fn of_hand_over(
     committed(txn, &select).await
 }
 
-/// The live rows of a table that name a secret.
+/// A row without a state for each live one of a table that names a secret.
 fn naming(table: &'static str, secret: &SecretId) -> SelectStatement {
     Query::select()
-        .column("id")
+        .expr_as(Expr::cust("NULL"), "state")
         .from(table)
         .and_where(Expr::col("deleted").eq(false))
         .and_where(Expr::col("encryption_key_id").eq(secret.as_str()))

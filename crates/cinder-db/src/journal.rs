@@ -202,18 +202,18 @@ pub(crate) async fn forget(txn: &mut Txn, id: &HandOverId) -> Result<(), DbError
     txn.execute(&delete).await.map(|_rows| ())
 }
 
-/// The live hand-overs whose state speaks of this id, and perhaps others: the text is matched, in
+/// The states of live hand-overs that speak of this id, and perhaps others: the text is matched, in
 /// which whatever JSON may write differently counts as anything.
-pub(crate) async fn live_with(txn: &mut Txn, id: &str) -> Result<Vec<HandOver>, DbError> {
+pub(crate) fn live_with(id: &str) -> SelectStatement {
     let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '%' };
     let pattern: String = id.chars().map(plain).collect();
-    let mut select = entries(txn);
-    select
+    Query::select()
+        .column("state")
+        .from(HAND_OVERS)
         // Not NULL, in words for which SQLite uses the index.
         .and_where(Expr::col("claimed_volume_id").gt(""))
-        .and_where(Expr::col("state").like(format!("%{pattern}%")));
-    let rows = txn.all(&select).await?;
-    rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()
+        .and_where(Expr::col("state").like(format!("%{pattern}%")))
+        .take()
 }
 
 /// Every hand-over in the journal, oldest first.

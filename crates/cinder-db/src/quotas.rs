@@ -8,7 +8,7 @@
 mod reservations;
 mod sets;
 
-pub(crate) use reservations::{commit, lock, reserve, roll_back};
+pub(crate) use reservations::{Demand, commit, reserve, roll_back};
 pub use sets::QuotaOwner;
 
 use crate::DbError;
@@ -51,6 +51,9 @@ impl Default for QuotaLimits {
         }
     }
 }
+
+/// The resource of which a volume has its size, and nothing is in use.
+const PER_VOLUME: &str = "per_volume_gigabytes";
 
 /// A quota is too small. The texts are Cinder's.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -146,6 +149,13 @@ impl Charge {
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+
+    /// The names of all resources that count in these charges, and of the size of a volume.
+    pub(crate) fn names<'a>(charges: impl IntoIterator<Item = &'a Self>) -> Vec<String> {
+        let charged =
+            charges.into_iter().flat_map(|charge| charge.0.keys().map(Resource::to_string));
+        charged.chain([PER_VOLUME.to_owned()]).collect()
+    }
 }
 
 /// Why [`reserve`] reserved nothing.
@@ -173,21 +183,52 @@ impl Exceeded {
     }
 }
 
-/// Limits of a project by resource name: its own, else those of the class `default`, else the
-/// configuration's. `NULL` in a project's own row means that it has none of its own.
-pub(crate) async fn limits_of(
-    txn: &mut Txn,
-    limits: &QuotaLimits,
-    project: &ProjectId,
-    names: &[String],
-) -> Result<BTreeMap<String, i64>, DbError> {
-    let mut found: BTreeMap<String, i64> =
-        names.iter().map(|name| (name.clone(), configured(limits, name))).collect();
-    if limits.use_default_quota_class {
-        read_limits(txn, "quota_classes", "class_name", "default", names, &mut found).await?;
+/// The limits of some projects on some resources: a project's own, else those of the class
+/// `default`, else the configuration's. `NULL` in a project's own row means that it has none of
+/// its own.
+pub(crate) struct Limits {
+    configured: QuotaLimits,
+    of_class: BTreeMap<String, i64>,
+    of_project: BTreeMap<(String, String), i64>,
+}
+
+impl Limits {
+    /// Reads what the database says of them.
+    pub(crate) async fn read(
+        txn: &mut Txn,
+        configured: &QuotaLimits,
+        projects: impl IntoIterator<Item = &ProjectId>,
+        names: &[String],
+    ) -> Result<Self, DbError> {
+        let mut of_class = BTreeMap::new();
+        if configured.use_default_quota_class {
+            let class = read_limits(txn, "quota_classes", "class_name", ["default"], names).await?;
+            of_class.extend(class.into_iter().map(|((_, name), limit)| (name, limit)));
+        }
+        let projects = projects.into_iter().map(ProjectId::as_str);
+        let of_project = read_limits(txn, "quotas", "project_id", projects, names).await?;
+        Ok(Self { configured: configured.clone(), of_class, of_project })
     }
-    read_limits(txn, "quotas", "project_id", project.as_str(), names, &mut found).await?;
-    Ok(found)
+
+    /// The limit of a resource; negative is unlimited.
+    pub(crate) fn of(&self, project: &ProjectId, name: &str) -> i64 {
+        let own = self.of_project.get(&(project.as_str().to_owned(), name.to_owned()));
+        let limit = own.or_else(|| self.of_class.get(name)).copied();
+        limit.unwrap_or_else(|| configured(&self.configured, name))
+    }
+
+    /// Checks the size of one volume (cinder: `quota.py` `limit_check`).
+    pub(crate) fn check_volume_size(
+        &self,
+        project: &ProjectId,
+        size_gb: i64,
+    ) -> Result<(), OverQuota> {
+        let limit_gb = self.of(project, PER_VOLUME);
+        if limit_gb >= 0 && limit_gb < size_gb {
+            return Err(OverQuota::VolumeSize { size_gb, limit_gb });
+        }
+        Ok(())
+    }
 }
 
 fn configured(limits: &QuotaLimits, name: &str) -> i64 {
@@ -195,46 +236,31 @@ fn configured(limits: &QuotaLimits, name: &str) -> i64 {
         "volumes" => limits.volumes,
         "snapshots" => limits.snapshots,
         "gigabytes" => limits.gigabytes,
-        "per_volume_gigabytes" => limits.per_volume_gigabytes,
+        PER_VOLUME => limits.per_volume_gigabytes,
         _of_a_type => -1,
     }
 }
 
-async fn read_limits(
+/// By owner and resource.
+async fn read_limits<'a>(
     txn: &mut Txn,
     table: &'static str,
     owner_column: &'static str,
-    owner: &str,
+    owners: impl IntoIterator<Item = &'a str>,
     names: &[String],
-    found: &mut BTreeMap<String, i64>,
-) -> Result<(), DbError> {
+) -> Result<BTreeMap<(String, String), i64>, DbError> {
     let select = Query::select()
-        .columns(["resource", "hard_limit"])
+        .columns([owner_column, "resource", "hard_limit"])
         .from(table)
         .and_where(Expr::col("deleted").eq(false))
-        .and_where(Expr::col(owner_column).eq(owner))
+        .and_where(Expr::col(owner_column).is_in(owners))
         .and_where(Expr::col("resource").is_in(names))
         .take();
+    let mut found = BTreeMap::new();
     for row in txn.all(&select).await? {
         if let Some(limit) = row.opt_int("hard_limit")? {
-            found.insert(row.text("resource")?, limit);
+            found.insert((row.text(owner_column)?, row.text("resource")?), limit);
         }
     }
-    Ok(())
-}
-
-/// Checks the size of one volume (cinder: `quota.py` `limit_check`).
-pub(crate) async fn check_volume_size(
-    txn: &mut Txn,
-    limits: &QuotaLimits,
-    project: &ProjectId,
-    size_gb: i64,
-) -> Result<Result<(), OverQuota>, DbError> {
-    let name = "per_volume_gigabytes".to_owned();
-    let found = limits_of(txn, limits, project, std::slice::from_ref(&name)).await?;
-    let limit_gb = found.get(&name).copied().unwrap_or(-1);
-    if limit_gb >= 0 && limit_gb < size_gb {
-        return Ok(Err(OverQuota::VolumeSize { size_gb, limit_gb }));
-    }
-    Ok(Ok(()))
+    Ok(found)
 }

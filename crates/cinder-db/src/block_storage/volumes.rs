@@ -2,7 +2,7 @@
 
 use super::{BlockStorageError, charge, cost, quota_type};
 use crate::db::{Txn, utc_now};
-use crate::quotas::{self, Kind, QuotaLimits};
+use crate::quotas::{Charge, Kind, Limits, QuotaLimits};
 use crate::volumes::{Scope, Volume, find_volume, live_volumes, snapshots_of, touch};
 use crate::{DbError, Store, dialect, volume_types};
 use sea_query::{Expr, ExprTrait, Order, Query};
@@ -73,7 +73,10 @@ impl Store {
                 let volume_type = volume_types::find(&mut txn, &scope, asked)
                     .await?
                     .ok_or_else(|| BlockStorageError::VolumeTypeNotFound(asked.to_owned()))?;
-                quotas::check_volume_size(&mut txn, limits, &new.project, new.size_gb).await??;
+                let sizes = Charge::names([]);
+                Limits::read(&mut txn, limits, [&new.project], &sizes)
+                    .await?
+                    .check_volume_size(&new.project, new.size_gb)?;
                 let of_type = quota_type(&mut txn, Some(&volume_type.id)).await?;
                 let amounts = cost(limits, of_type.as_ref(), Kind::Volumes, 1, new.size_gb);
                 charge(&mut txn, limits, &new.project, &amounts)

@@ -3,7 +3,7 @@
 use super::{ClaimError, keys_of, lost_race, make_way, refuse_fixed_key};
 use crate::db::Txn;
 use crate::journal::{self, Details};
-use crate::quotas::{self, Charge, Kind, QuotaLimits, QuotaType};
+use crate::quotas::{self, Charge, Demand, Kind, Limits, QuotaLimits, QuotaType};
 use crate::volumes::{
     AVAILABLE, AWAITING_TRANSFER, Caller, Scope, Snapshot, Volume, find_volume, snapshots_of,
 };
@@ -129,40 +129,44 @@ async fn reserve(
         )));
     }
     let recipient = &claim.caller.project;
-    quotas::check_volume_size(txn, &claim.limits, recipient, volume.size_gb).await??;
     let of_type = match volume.volume_type_id.as_deref().filter(|id| !id.is_empty()) {
-        None => None,
-        Some(type_id) => Some(
-            volume_types::quota_type(txn, &claim.caller.scope(), type_id)
-                .await?
-                .ok_or_else(|| ClaimError::VolumeTypeNotFound(type_id.to_owned()))?,
-        ),
+        None => Ok(None),
+        Some(type_id) => volume_types::quota_type(txn, &claim.caller.scope(), type_id)
+            .await?
+            .map(Some)
+            .ok_or_else(|| ClaimError::VolumeTypeNotFound(type_id.to_owned())),
     };
     let mut moves = Moves {
         recipient,
-        of_type: of_type.as_ref(),
+        of_type: of_type.as_ref().ok().and_then(Option::as_ref),
         givers: BTreeMap::new(),
         snapshot_gigabytes: !claim.limits.no_snapshot_gb_quota,
     };
-    let volumes = moves.volume(volume);
-    let snapshots = moves.snapshots(moving);
-    if !moves.givers.is_empty() {
-        quotas::lock(txn, moves.givers.keys().chain([recipient])).await?;
+    let (volumes, size_gb) = moves.volume(volume);
+    let (snapshots, snapshots_gb) = moves.snapshots(moving);
+    let names = Charge::names([&volumes, &snapshots]);
+    let projects = moves.givers.keys().chain([recipient]);
+    let limits = Limits::read(txn, &claim.limits, projects, &names).await?;
+    limits.check_volume_size(recipient, volume.size_gb)?;
+    let givers = moves.givers;
+    of_type?;
+    let gains = [(Kind::Volumes, &volumes, size_gb), (Kind::Snapshots, &snapshots, snapshots_gb)];
+    let gains = gains.map(|(kind, charge, gb)| (kind, gb, Demand { project: recipient, charge }));
+    let losses = givers.iter();
+    let losses = losses.map(|(project, charge)| (Kind::Volumes, 0, Demand { project, charge }));
+    let demands = gains.into_iter().chain(losses);
+    let demands: Vec<_> = demands.filter(|(_, _, demand)| !demand.charge.is_empty()).collect();
+    if demands.is_empty() {
+        return Ok(Vec::new());
     }
-    let mut uuids = Vec::new();
-    for (kind, (charge, size_gb)) in [(Kind::Volumes, volumes), (Kind::Snapshots, snapshots)] {
-        if !charge.is_empty() {
-            let reserved = quotas::reserve(txn, &claim.limits, recipient, &charge).await?;
-            uuids.extend(reserved.map_err(|exceeded| exceeded.explain(kind, size_gb))?);
+    let only: Vec<_> = demands.iter().map(|(_, _, demand)| *demand).collect();
+    match quotas::reserve(txn, &limits, &only).await? {
+        Ok(reserved) => Ok(reserved),
+        Err((place, exceeded)) => {
+            let (kind, gb, _) = demands[place];
+            Err(exceeded.explain(kind, gb).into())
         }
     }
-    for (giver, charge) in moves.givers {
-        match quotas::reserve(txn, &claim.limits, &giver, &charge).await? {
-            Ok(reserved) => uuids.extend(reserved),
-            Err(exceeded) => return Err(exceeded.explain(Kind::Volumes, 0).into()),
-        }
-    }
-    Ok(uuids)
 }
 
 /// Who loses what. Rows that are the recipient's already, and rows that quotas do not count,

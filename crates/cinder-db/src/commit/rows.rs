@@ -4,7 +4,8 @@ use super::EndError;
 use crate::db::Txn;
 use crate::journal::Details;
 use crate::volumes::{
-    AVAILABLE, AWAITING_TRANSFER, Scope, Volume, find_volume, snapshots_of, swap_status, touch,
+    AVAILABLE, AWAITING_TRANSFER, Scope, Snapshot, Volume, find_volume, snapshots_of, swap_status,
+    touch,
 };
 use crate::{DbError, transfers};
 use sea_query::{Expr, ExprTrait};
@@ -16,8 +17,11 @@ use transfer_core::{HandOver, SecretId, SnapshotId};
 /// A row that names a key which was not copied is a conflict: it would stay behind with a key of
 /// the wrong project. A copy that no row would name is one too: it would be stray key material.
 ///
-/// Gives the volume as it was found.
-pub(super) async fn repoint(txn: &mut Txn, hand_over: &HandOver) -> Result<Volume, EndError> {
+/// Gives the volume and the snapshots as they were found.
+pub(super) async fn repoint(
+    txn: &mut Txn,
+    hand_over: &HandOver,
+) -> Result<(Volume, Vec<Snapshot>), EndError> {
     let copies = hand_over.keys().iter().filter_map(|key| Some((&key.old, key.shell.as_ref()?)));
     let mut new: BTreeMap<&SecretId, &SecretId> = copies.collect();
     if let Some(shell) = hand_over.keys().first().and_then(|key| key.shell.as_ref()) {
@@ -29,22 +33,32 @@ pub(super) async fn repoint(txn: &mut Txn, hand_over: &HandOver) -> Result<Volum
         .ok_or(EndError::ConflictingRows)?;
     let snapshots = snapshots_of(txn, hand_over.volume()).await?;
     let mut unnamed: BTreeSet<&SecretId> = new.keys().copied().collect();
+    // By table and key: one statement for all rows that name it.
+    let mut naming: BTreeMap<(&'static str, &SecretId), Vec<&str>> = BTreeMap::new();
     let volume_row = ("volumes", volume.id.as_str(), &volume.key);
     let snapshot_rows = snapshots.iter().map(|s| ("snapshots", s.id.as_str(), &s.key));
     for (table, id, key) in std::iter::once(volume_row).chain(snapshot_rows) {
-        let Some(old) = key else { continue };
+        if let Some(old) = key {
+            naming.entry((table, old)).or_default().push(id);
+        }
+    }
+    for ((table, old), ids) in naming {
         let shell = new.get(old).ok_or(EndError::ConflictingRows)?;
         unnamed.remove(old);
         let mut update = touch(table);
         update
             .value("encryption_key_id", shell.as_str())
-            .and_where(Expr::col("id").eq(id))
+            .and_where(Expr::col("id").is_in(ids.iter().copied()))
             .and_where(Expr::col("encryption_key_id").eq(old.as_str()));
-        if txn.execute(&update).await? != 1 {
+        if txn.execute(&update).await? != rows(&ids) {
             return Err(EndError::ConflictingRows);
         }
     }
-    if unnamed.is_empty() { Ok(volume) } else { Err(EndError::ConflictingRows) }
+    if unnamed.is_empty() { Ok((volume, snapshots)) } else { Err(EndError::ConflictingRows) }
+}
+
+fn rows<T>(of: &[T]) -> u64 {
+    u64::try_from(of.len()).unwrap_or(u64::MAX)
 }
 
 /// The offer becomes visible. The volume has been `awaiting-transfer` since the claim.
@@ -71,6 +85,7 @@ pub(super) async fn make_offer(
 pub(super) async fn change_owner(
     txn: &mut Txn,
     hand_over: &HandOver,
+    snapshots: &[Snapshot],
     details: &Details,
 ) -> Result<(), EndError> {
     let parties = hand_over.parties();
@@ -91,22 +106,19 @@ pub(super) async fn change_owner(
         .ok_or(EndError::ConflictingRows)?;
     if offer.transfer.no_snapshots != Some(true) {
         // The quota was reserved for those that were there at the claim, in those projects.
-        let now: BTreeSet<SnapshotId> =
-            snapshots_of(txn, hand_over.volume()).await?.into_iter().map(|s| s.id).collect();
-        if now != details.snapshots.iter().cloned().collect() {
+        let now: BTreeSet<&SnapshotId> = snapshots.iter().map(|snapshot| &snapshot.id).collect();
+        if now != details.snapshots.iter().collect() {
             return Err(EndError::ConflictingRows);
         }
-        for snapshot in &details.snapshots {
-            let mut update = touch("snapshots");
-            update
-                .value("user_id", parties.user.as_str())
-                .value("project_id", parties.caller.as_str())
-                .and_where(Expr::col("id").eq(snapshot.as_str()))
-                .and_where(Expr::col("status").eq(AVAILABLE))
-                .and_where(Expr::col("deleted").eq(false));
-            if txn.execute(&update).await? != 1 {
-                return Err(EndError::ConflictingRows);
-            }
+        let mut update = touch("snapshots");
+        update
+            .value("user_id", parties.user.as_str())
+            .value("project_id", parties.caller.as_str())
+            .and_where(Expr::col("id").is_in(now.iter().map(|id| id.as_str())))
+            .and_where(Expr::col("status").eq(AVAILABLE))
+            .and_where(Expr::col("deleted").eq(false));
+        if !snapshots.is_empty() && txn.execute(&update).await? != rows(snapshots) {
+            return Err(EndError::ConflictingRows);
         }
     }
     if !transfers::end(txn, hand_over.transfer(), Some(&parties.caller)).await? {

@@ -1,16 +1,17 @@
 //! Reserving, committing and rolling back.
 
-use super::{Charge, Exceeded, Kind, QuotaLimits, Resource, limits_of};
+use super::{Charge, Exceeded, Kind, Limits, QuotaLimits, Resource};
 use crate::db::{Txn, utc_now};
 use crate::volumes::touch;
 use crate::{DbError, dialect};
-use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use sea_query::{CaseStatement, Expr, ExprTrait, Order, Query, SelectStatement};
 use std::cmp::{max, min};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use transfer_core::ProjectId;
 
 /// One row of `quota_usages`.
+#[derive(PartialEq, Eq)]
 struct Usage {
     id: i64,
     in_use: i64,
@@ -24,48 +25,72 @@ impl Usage {
     }
 }
 
-/// Reserves a charge for a project, all of it or nothing; gives the reservations' uuids.
+/// Usages by project and resource.
+type Usages = BTreeMap<(String, String), Usage>;
+
+/// What one project is charged, all of it or nothing.
+#[derive(Clone, Copy)]
+pub(crate) struct Demand<'a> {
+    pub(crate) project: &'a ProjectId,
+    pub(crate) charge: &'a Charge,
+}
+
+impl Demand<'_> {
+    /// The charge by the resources' names.
+    fn by_name(&self) -> BTreeMap<String, (&Resource, i64)> {
+        self.charge.0.iter().map(|(of, amount)| (of.to_string(), (of, *amount))).collect()
+    }
+}
+
+/// Reserves what is demanded, one demand after the other, or nothing; gives the reservations'
+/// uuids, or what the first demand that is too high exceeds, and its place.
 ///
 /// Only increases are checked, and only they are held as `reserved`: a project that is over its
-/// quota may still give away.
+/// quota may still give away. The usages of all projects are locked at once, by ascending id: two
+/// who move something in opposite directions do not each hold what the other needs. They are read
+/// and written once, since others wait for them.
 pub(crate) async fn reserve(
     txn: &mut Txn,
-    limits: &QuotaLimits,
-    project: &ProjectId,
-    charge: &Charge,
-) -> Result<Result<Vec<String>, Exceeded>, DbError> {
-    let by_name: BTreeMap<String, (&Resource, i64)> =
-        charge.0.iter().map(|(of, amount)| (of.to_string(), (of, *amount))).collect();
-    let names: Vec<String> = by_name.keys().cloned().collect();
-    let quotas = limits_of(txn, limits, project, &names).await?;
-    let mut usages = usages(txn, project, &names).await?;
-    for (name, (resource, _)) in &by_name {
-        match usages.get(name) {
-            Some(usage) if usage.in_use >= 0 => continue,
-            Some(usage) => {
-                let in_use = count(txn, limits, project, resource).await?;
-                write_usage(txn, &Usage { in_use, ..*usage }).await?;
-            }
-            None => {
-                let in_use = count(txn, limits, project, resource).await?;
-                create_usage(txn, project, name, in_use).await?;
-            }
+    limits: &Limits,
+    demands: &[Demand<'_>],
+) -> Result<Result<Vec<String>, (usize, Exceeded)>, DbError> {
+    let mut usages = counted_usages(txn, limits, demands).await?;
+    let mut reserved = Vec::new();
+    let mut grown = BTreeSet::new();
+    for (place, demand) in demands.iter().enumerate() {
+        let by_name = demand.by_name();
+        let place_of = |name: &String| (demand.project.as_str().to_owned(), name.clone());
+        let overs: Vec<(String, i64, i64)> = by_name
+            .iter()
+            .filter_map(|(name, (_, delta))| {
+                let quota = limits.of(demand.project, name);
+                let total = usages.get(&place_of(name))?.total();
+                (quota >= 0 && *delta >= 0 && quota < delta + total)
+                    .then(|| (name.clone(), quota, total))
+            })
+            .collect();
+        if !overs.is_empty() {
+            return Ok(Err((place, Exceeded { overs })));
         }
-        usages = self::usages(txn, project, &names).await?;
+        for (name, (_, delta)) in by_name {
+            let Some(usage) = usages.get_mut(&place_of(&name)) else { continue };
+            if delta > 0 {
+                usage.reserved += delta;
+                grown.insert(usage.id);
+            }
+            reserved.push((demand.project, name, usage.id, delta));
+        }
     }
-    let overs: Vec<(String, i64, i64)> = by_name
-        .iter()
-        .filter_map(|(name, (_, delta))| {
-            let quota = *quotas.get(name)?;
-            let total = usages.get(name)?.total();
-            (quota >= 0 && *delta >= 0 && quota < delta + total)
-                .then(|| (name.clone(), quota, total))
-        })
-        .collect();
-    if !overs.is_empty() {
-        return Ok(Err(Exceeded { overs }));
-    }
-    let expire = utc_now() + Duration::from_secs(limits.reservation_expire_s.into());
+    write_usages(txn, usages.values().filter(|usage| grown.contains(&usage.id))).await?;
+    insert_reservations(txn, limits, reserved).await.map(Ok)
+}
+
+async fn insert_reservations(
+    txn: &mut Txn,
+    limits: &Limits,
+    reserved: Vec<(&ProjectId, String, i64, i64)>,
+) -> Result<Vec<String>, DbError> {
+    let expire = utc_now() + Duration::from_secs(limits.configured.reservation_expire_s.into());
     let mut insert = Query::insert()
         .into_table("reservations")
         .columns([
@@ -80,41 +105,55 @@ pub(crate) async fn reserve(
         ])
         .take();
     let mut uuids = Vec::new();
-    for (name, (_, delta)) in &by_name {
-        let Some(usage) = usages.get(name) else { continue };
+    for (project, resource, usage_id, delta) in reserved {
         let uuid = uuid::Uuid::new_v4().to_string();
         insert.values_panic([
             dialect::datetime(utc_now()).into(),
             false.into(),
             uuid.clone().into(),
-            usage.id.into(),
+            usage_id.into(),
             project.as_str().into(),
-            name.clone().into(),
-            (*delta).into(),
+            resource.into(),
+            delta.into(),
             dialect::datetime(expire).into(),
         ]);
         uuids.push(uuid);
-        if *delta > 0 {
-            write_usage(txn, &Usage { reserved: usage.reserved + delta, ..*usage }).await?;
-        }
     }
-    txn.execute(&insert).await?;
-    Ok(Ok(uuids))
+    if !uuids.is_empty() {
+        txn.execute(&insert).await?;
+    }
+    Ok(uuids)
 }
 
-/// Locks all usages of these projects at once. Whoever is going to reserve for several of them does
-/// so first: two who moved something in opposite directions would each hold what the other needs.
-pub(crate) async fn lock(
+/// The usages that are demanded of, each of them there and not negative.
+async fn counted_usages(
     txn: &mut Txn,
-    projects: impl IntoIterator<Item = &ProjectId>,
-) -> Result<(), DbError> {
-    if txn.has_rivals() {
-        let mut select = usage_rows(txn);
-        let projects = projects.into_iter().map(ProjectId::as_str);
-        select.and_where(Expr::col("project_id").is_in(projects));
-        txn.all(&select).await?;
+    limits: &Limits,
+    demands: &[Demand<'_>],
+) -> Result<Usages, DbError> {
+    let mut select = usage_rows(txn);
+    select
+        .and_where(Expr::col("project_id").is_in(demands.iter().map(|of| of.project.as_str())))
+        .and_where(
+            Expr::col("resource").is_in(demands.iter().flat_map(|of| of.by_name().into_keys())),
+        );
+    let mut usages = read_usages(txn, &select).await?;
+    for demand in demands {
+        for (name, (resource, _)) in demand.by_name() {
+            let place = (demand.project.as_str().to_owned(), name);
+            let found = usages.get(&place);
+            if found.is_some_and(|usage| usage.in_use >= 0) {
+                continue;
+            }
+            let in_use = count(txn, &limits.configured, demand.project, resource).await?;
+            match found {
+                Some(usage) => write_usages(txn, [&Usage { in_use, ..*usage }]).await?,
+                None => create_usage(txn, demand.project, &place.1, in_use).await?,
+            }
+            usages = read_usages(txn, &select).await?;
+        }
     }
-    Ok(())
+    Ok(usages)
 }
 
 /// Turns reservations into usage. Usage never becomes negative.
@@ -164,9 +203,7 @@ async fn settle(
             *usage = change(usage, delta);
         }
     }
-    for usage in usages.values() {
-        write_usage(txn, usage).await?;
-    }
+    write_usages(txn, usages.values()).await?;
     let strike = Query::update()
         .table("reservations")
         .value("deleted", true)
@@ -189,23 +226,7 @@ fn usage_rows(txn: &Txn) -> SelectStatement {
     select
 }
 
-async fn usages(
-    txn: &mut Txn,
-    project: &ProjectId,
-    names: &[String],
-) -> Result<BTreeMap<String, Usage>, DbError> {
-    let mut select = usage_rows(txn);
-    select
-        .and_where(Expr::col("project_id").eq(project.as_str()))
-        .and_where(Expr::col("resource").is_in(names));
-    let found = read_usages(txn, &select).await?;
-    Ok(found.into_iter().map(|((_, resource), usage)| (resource, usage)).collect())
-}
-
-async fn read_usages(
-    txn: &mut Txn,
-    select: &SelectStatement,
-) -> Result<BTreeMap<(String, String), Usage>, DbError> {
+async fn read_usages(txn: &mut Txn, select: &SelectStatement) -> Result<Usages, DbError> {
     let mut found = BTreeMap::new();
     for row in txn.all(select).await? {
         let usage = Usage {
@@ -252,12 +273,25 @@ async fn create_usage(
     }
 }
 
-async fn write_usage(txn: &mut Txn, usage: &Usage) -> Result<(), DbError> {
+/// All of them in one statement.
+async fn write_usages<'a>(
+    txn: &mut Txn,
+    usages: impl IntoIterator<Item = &'a Usage>,
+) -> Result<(), DbError> {
+    let (mut in_use, mut reserved, mut ids) = (CaseStatement::new(), CaseStatement::new(), vec![]);
+    for usage in usages {
+        in_use = in_use.case(Expr::col("id").eq(usage.id), usage.in_use);
+        reserved = reserved.case(Expr::col("id").eq(usage.id), usage.reserved);
+        ids.push(usage.id);
+    }
+    if ids.is_empty() {
+        return Ok(());
+    }
     let mut update = touch("quota_usages");
     update
-        .value("in_use", usage.in_use)
-        .value("reserved", usage.reserved)
-        .and_where(Expr::col("id").eq(usage.id));
+        .value("in_use", in_use.finally(Expr::col("in_use")))
+        .value("reserved", reserved.finally(Expr::col("reserved")))
+        .and_where(Expr::col("id").is_in(ids));
     txn.execute(&update).await.map(|_rows| ())
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sea_query::{Expr, ExprTrait, Query};
 use transfer_core::ProjectId;
 
-use super::{QuotaLimits, configured, limits_of, read_limits};
+use super::{Limits, QuotaLimits, configured, read_limits};
 use crate::db::utc_now;
 use crate::volumes::touch;
 use crate::{DbError, Store, dialect};
@@ -45,12 +45,16 @@ impl Store {
     ) -> Result<BTreeMap<String, i64>, DbError> {
         let mut txn = self.db.read().await?;
         match owner {
-            QuotaOwner::Project(project) => limits_of(&mut txn, limits, project, names).await,
+            QuotaOwner::Project(project) => {
+                let limits = Limits::read(&mut txn, limits, [project], names).await?;
+                Ok(names.iter().map(|name| (name.clone(), limits.of(project, name))).collect())
+            }
             QuotaOwner::Class(class) => {
                 let configured = |name: &String| (name.clone(), configured(limits, name));
-                let mut found = names.iter().map(configured).collect();
+                let mut found: BTreeMap<_, _> = names.iter().map(configured).collect();
                 let (table, column, _) = owner.place();
-                read_limits(&mut txn, table, column, class, names, &mut found).await?;
+                let own = read_limits(&mut txn, table, column, [class.as_str()], names).await?;
+                found.extend(own.into_iter().map(|((_, name), limit)| (name, limit)));
                 Ok(found)
             }
         }
