@@ -100,6 +100,11 @@ const NIGHTLY: &[Step] = &[
         run: |w| conformance::run(w, &conformance::Suite::Proxies),
     },
     Step {
+        name: "beside",
+        about: "real clients, real cinder-api, HAProxy, on MariaDB and PostgreSQL",
+        run: |w| conformance::run(w, &conformance::Suite::Beside),
+    },
+    Step {
         name: "bench",
         about: "the benchmarks run",
         run: |w| bench::run(w, &bench::Options::quick()),
@@ -204,7 +209,7 @@ mod tests {
             true,
             Some("real"),
             None,
-            &["real", "proxies", "bench", "peers", "cinder", "tempest"],
+            &["real", "proxies", "beside", "bench", "peers", "cinder", "tempest"],
         );
         check(true, Some("cinder"), None, &["cinder", "tempest"]);
         check(false, None, Some("fmt"), &["fmt"]);

@@ -10,9 +10,10 @@ mod peers;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::process;
+use crate::services::{self, Lent};
 use crate::workspace::Workspace;
 pub(crate) use environment::{empty, environment, scripts};
 
@@ -23,6 +24,9 @@ pub(crate) enum Suite {
     Clients,
     /// The same against `serve` with a real Keystone and a real Barbican
     Real,
+    /// The same with real cinder-api answering everything else, behind HAProxy, on MariaDB and
+    /// PostgreSQL
+    Beside,
     /// HAProxy and nginx, as packaging/ has them, in front of the service
     Proxies,
     /// The simulated Keystone and Barbican against the real ones, request by request
@@ -57,11 +61,33 @@ pub(crate) fn run(workspace: &Workspace, suite: &Suite) -> Result<()> {
     match suite {
         Suite::Clients => drive(workspace, "developer_stack.py", "developer", None),
         Suite::Real => drive(workspace, "real_services.py", "real", Some("services")),
+        Suite::Beside => beside(workspace),
         Suite::Proxies => proxies(workspace),
         Suite::Peers(options) => peers::run(workspace, options),
         Suite::Cinder(wanted) => peers::run_cinder(workspace, wanted),
         Suite::Tempest { real } => tempest(workspace, *real),
     }
+}
+
+/// Runs the clients against a whole Cinder with the service beside it, on each database server.
+fn beside(workspace: &Workspace) -> Result<()> {
+    let python = environment(workspace, "clients")?.join("bin").join("python");
+    let real = environment(workspace, "services")?;
+    let cinder = environment(workspace, "cinder")?;
+    let binary = binary(workspace)?;
+    let servers: [fn(&Workspace) -> Result<Lent>; 2] = [services::mariadb, services::postgresql];
+    for lend in servers {
+        let server = lend(workspace)?;
+        let database = server.fresh_database()?;
+        let own = workspace.target.join("conformance").join("beside").join(server.name());
+        let mut checks = python_script(workspace, &python, "beside_cinder.py");
+        checks.arg("--binary").arg(&binary).arg("--directory").arg(empty(&own)?);
+        checks.arg("--services").arg(&real).arg("--cinder").arg(&cinder);
+        checks.arg("--database").arg(database);
+        checks.arg("--packaging").arg(workspace.root.join("packaging"));
+        process::run(&mut checks).with_context(|| format!("on {}", server.name()))?;
+    }
+    Ok(())
 }
 
 /// Runs the proxies; the script needs no Python but the system's.

@@ -82,6 +82,10 @@ pub(crate) struct Lent {
 }
 
 impl Lent {
+    pub(crate) fn name(&self) -> &'static str {
+        self.server.name()
+    }
+
     /// Its address without a database, as `cinder.conf` would have it.
     pub(crate) fn server(&self) -> &str {
         self.url.rsplit_once('/').map_or(&self.url, |(server, _database)| server)
