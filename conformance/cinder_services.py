@@ -20,7 +20,7 @@ import threading
 
 from cinder_api import Account, CinderApi
 from peer_services import BLOCK_STORAGE, HERE, announce
-from process import Process, end_on_signals, free_port
+from process import Process, end_on_signals, free_port, wait_until
 from real_services import absolute
 from services import CLOUDS, PASSWORD, RealServices, Size
 
@@ -40,9 +40,19 @@ class Rows(http.server.BaseHTTPRequestHandler):
         self.answer(204, "")
 
     def do_GET(self):
+        if self.path == "/rest":
+            wait_until("the end of this service's work", 30, self.is_at_rest)
+            self.answer(204, "")
+            return
         with self.open() as database:
             (shown,) = database.execute((CASES / "show.sql").read_text()).fetchone()
         self.answer(200, shown)
+
+    def is_at_rest(self):
+        """Whether no hand-over is on record: it is struck out when its debts have been tried."""
+        with self.open() as database:
+            query = "select count(*) from volume_transfer_hand_overs"
+            return database.execute(query).fetchone()[0] == 0
 
     def do_POST(self):
         table, _ = self.path_of.fullmatch(self.path).groups()

@@ -183,7 +183,7 @@ async fn a_script_finds_the_rows_cleared_and_what_it_leaves_is_recorded() {
     let names = recording.scripts.iter().flat_map(|script| &script.answers);
     let names: Vec<_> = names.map(|answer| answer.name.as_str()).collect();
     assert_eq!(names, ["ask", "rows afterwards", "ask", "rows afterwards"]);
-    let once = ["DELETE /", "PUT /a", "GET /"];
+    let once = ["DELETE /", "PUT /a", "GET /rest", "GET /"];
     assert_eq!(*mirror.asked.lock().unwrap(), [once, once].concat());
 }
 

@@ -43,6 +43,7 @@ fn cases() -> Vec<CaseFile> {
 fn rows(database: SqlitePool) -> Router {
     Router::new()
         .route("/", get(show).delete(reset))
+        .route("/rest", get(rest))
         .route("/{table}", post(insert))
         .route("/{table}/{id}", put(update))
         .with_state(database)
@@ -56,6 +57,15 @@ async fn reset(State(database): State<SqlitePool>) -> StatusCode {
 async fn show(State(database): State<SqlitePool>) -> impl IntoResponse {
     let shown: String = sqlx::query_scalar(SHOW).fetch_one(&database).await.unwrap();
     ([(header::CONTENT_TYPE, "application/json")], shown)
+}
+
+/// Answers once no hand-over is on record.
+async fn rest(State(database): State<SqlitePool>) -> StatusCode {
+    let on_record = "select count(*) from volume_transfer_hand_overs";
+    while sqlx::query_scalar::<_, i64>(on_record).fetch_one(&database).await.unwrap() > 0 {
+        tokio::task::yield_now().await;
+    }
+    StatusCode::NO_CONTENT
 }
 
 async fn insert(
