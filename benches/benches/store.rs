@@ -67,6 +67,7 @@ async fn offer_and_cancel(stack: &Stack, volume: &VolumeId) -> (Duration, Durati
         name: None,
         no_snapshots: false,
         encrypted_allowed: true,
+        expire_after: None,
         lease: LEASE,
     };
     let begun = Instant::now();

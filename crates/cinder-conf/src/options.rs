@@ -234,6 +234,9 @@ options! {
         PASSWORD_FILE: String = "password_file", "A file that holds the password and nothing else";
         APPLICATION_CREDENTIAL_SECRET_FILE: String = "application_credential_secret_file",
             "A file that holds the application credential's secret and nothing else";
+        EXPIRE_AFTER: i64 = "expire_after",
+            "Seconds in which an offer can be accepted; 0 is no limit",
+            .or("0"), .least(0), .most(0x7fff_ffff);
         LEASE_MS: i64 = "lease_ms",
             "How long a claim lasts without a sign of life, in milliseconds",
             .or("60000"), .least(0);

@@ -24,7 +24,7 @@ pub enum ClaimError {
     /// No such volume, or the caller may not see it.
     #[error("Volume {0} could not be found.")]
     VolumeNotFound(VolumeId),
-    /// No such open offer, or the caller may not see it.
+    /// No such open offer, or the caller may not see it, or it is to be accepted and has expired.
     #[error("Transfer {0} could not be found.")]
     TransferNotFound(TransferId),
     /// The recipient's project has no access to the volume's type.

@@ -214,6 +214,11 @@ impl Txn {
         self.dialect.now_ms()
     }
 
+    /// What the database's clock will show in so many seconds, as Cinder's date columns have it.
+    pub(crate) fn utc_in(&self, seconds: i64) -> Expr {
+        self.dialect.utc_in(seconds)
+    }
+
     /// Where this database differs from the others.
     pub(crate) fn dialect(&self) -> Dialect {
         self.dialect

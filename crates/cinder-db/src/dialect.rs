@@ -91,6 +91,20 @@ impl Dialect {
         })
     }
 
+    /// What the database's clock will show in so many seconds, or has shown: naive UTC, as Cinder's
+    /// date columns have it; MySQL's have whole seconds.
+    pub(crate) fn utc_in(self, seconds: i64) -> Expr {
+        Expr::cust(match self {
+            Self::Sqlite => {
+                format!("strftime('%Y-%m-%d %H:%M:%f000', 'now', '{seconds:+} seconds')")
+            }
+            Self::Postgres => format!(
+                "((statement_timestamp() AT TIME ZONE 'UTC') + make_interval(secs => {seconds}))"
+            ),
+            Self::MySql => format!("(UTC_TIMESTAMP() + INTERVAL {seconds} SECOND)"),
+        })
+    }
+
     /// A statement in this database's words, and its values as this database binds them.
     pub(crate) fn build(self, statement: &impl SqlxBinder) -> (String, SqlxValues) {
         match self {

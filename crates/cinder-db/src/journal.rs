@@ -33,6 +33,9 @@ pub(crate) struct OfferDetails {
     pub(crate) salt: String,
     pub(crate) crypt_hash: String,
     pub(crate) no_snapshots: bool,
+    /// How many seconds after its commit it expires.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expire_after_s: Option<u32>,
 }
 
 /// One row of the journal.

@@ -1,6 +1,7 @@
 //! What stands in the database at one moment, for whoever watches it over time.
 
 use crate::db::Txn;
+use crate::expiry::count_expired;
 use crate::reports::{Counts, count};
 use crate::schema::DEBTS;
 use crate::{DbError, Store, journal};
@@ -10,8 +11,10 @@ use std::time::Duration;
 /// What stands in the database.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Standing {
-    /// Open offers, whoever made them.
+    /// Open offers, whoever made them, that can be accepted.
     pub open_offers: u64,
+    /// Open offers that cannot, since they have expired.
+    pub expired_offers: u64,
     /// Claims and debts.
     pub counts: Counts,
     /// How old the debts are that the service can pay.
@@ -38,8 +41,10 @@ impl Store {
         let counts = self.counts().await?;
         let mut txn = self.db.read().await?;
         let is_open = Expr::col("deleted").eq(false);
+        let expired_offers = count_expired(&mut txn).await?;
         Ok(Standing {
-            open_offers: count(&mut txn, "transfers", is_open).await?,
+            open_offers: count(&mut txn, "transfers", is_open).await? - expired_offers,
+            expired_offers,
             counts,
             service_debts: of(&mut txn, Expr::col("project_id").is_null(), ages).await?,
             project_debts: of(&mut txn, Expr::col("project_id").is_not_null(), ages).await?,

@@ -2,8 +2,9 @@
 
 use crate::db::{Row, Txn, utc_now};
 use crate::volumes::{Scope, Volume};
-use crate::{DbError, Store, dialect, volumes};
+use crate::{DbError, Store, dialect, expiry, volumes};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
+use std::time::Duration;
 use time::PrimitiveDateTime;
 use transfer_core::{Authority, ProjectId, TransferId, VolumeId};
 
@@ -51,6 +52,7 @@ pub(crate) struct Offer {
     pub(crate) transfer: Transfer,
     pub(crate) salt: String,
     pub(crate) crypt_hash: String,
+    pub(crate) has_expired: bool,
 }
 
 impl Store {
@@ -123,12 +125,15 @@ pub(crate) async fn find(
     id: &TransferId,
 ) -> Result<Option<Offer>, DbError> {
     let mut select = by_id(scope, id);
+    let is_over = expiry::is_over(txn, Duration::ZERO);
+    select.expr_as(Expr::case(is_over, 1).finally(0), "has_expired");
     txn.lock(&mut select);
     let Some(row) = txn.first(&select).await? else { return Ok(None) };
     Ok(Some(Offer {
         transfer: Transfer::read(&row)?,
         salt: row.opt_text("salt")?.unwrap_or_default(),
         crypt_hash: row.opt_text("crypt_hash")?.unwrap_or_default(),
+        has_expired: row.bool("has_expired")?,
     }))
 }
 
@@ -167,6 +172,7 @@ pub(crate) async fn insert(
             "no_snapshots",
             "source_project_id",
             "accepted",
+            "expires_at",
         ])
         .values_panic([
             dialect::datetime(utc_now()).into(),
@@ -179,6 +185,7 @@ pub(crate) async fn insert(
             offer.no_snapshots.into(),
             source.as_str().into(),
             false.into(),
+            expiry::expires_at(txn, offer),
         ])
         .take();
     txn.execute(&insert).await.map(|_rows| ())

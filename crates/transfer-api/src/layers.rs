@@ -9,6 +9,7 @@ use crate::call::PathParams;
 use crate::context::Context;
 use crate::fault::{self, Fault};
 use crate::microversion::{self, Microversion, VersionError};
+use crate::policy::Rule;
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -112,13 +113,30 @@ pub(crate) async fn authenticate(
     next: Next,
 ) -> Response {
     let path = request.uri().path();
+    let mut known = None;
     if path == "/v3" || path.starts_with("/v3/") {
         match validate(&api, request.headers()).await {
-            Ok(context) => request.extensions_mut().insert(context),
+            Ok(context) => {
+                request.extensions_mut().insert(context.clone());
+                known = Some(context);
+            }
             Err(reply) => return fault::challenge(reply, &api.config.www_authenticate_uri),
-        };
+        }
     }
-    fault::challenge(next.run(request).await, &api.config.www_authenticate_uri)
+    let reply = next.run(request).await;
+    if let Some(context) = known {
+        take_back_expired(&api, context);
+    }
+    fault::challenge(reply, &api.config.www_authenticate_uri)
+}
+
+/// Lets the engine take back what the project of the token has had on offer for too long, as far
+/// as the token may. The request itself is over by then: what it ends is not taken from it.
+fn take_back_expired(api: &Api, context: Context) {
+    let Some(caller) = context.caller() else { return };
+    api.engine.take_back_expired(caller, move |offer| {
+        Rule::Delete.check_on(&context, &offer.project, &offer.user).is_ok()
+    });
 }
 
 /// Whose the request's token is. Lets the engine pay what the token's project owes.

@@ -22,7 +22,8 @@ pub struct Options {
     pub jobs: NonZeroUsize,
     /// How many volumes are read at a time.
     pub page: u64,
-    /// Debts and unnamed secrets that are younger are left out: somebody may be at work on them.
+    /// Debts, expired offers and unnamed secrets that are younger are left out: somebody may be at
+    /// work on them.
     pub older_than: Duration,
 }
 

@@ -40,11 +40,13 @@ pub enum Kind {
     OfferWithoutAwaiting,
     /// The volume has several open offers.
     SeveralOffers,
+    /// An offer expired long ago, and its volume still awaits the transfer.
+    OfferExpired,
 }
 
 impl Kind {
     /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::KeyGone,
         Self::KeyEmpty,
         Self::SnapshotKeyDiffers,
@@ -61,6 +63,7 @@ impl Kind {
         Self::AwaitingWithoutOffer,
         Self::OfferWithoutAwaiting,
         Self::SeveralOffers,
+        Self::OfferExpired,
     ];
 
     /// The name by which reports and documents call it.
@@ -82,6 +85,7 @@ impl Kind {
             Self::AwaitingWithoutOffer => "awaiting_without_offer",
             Self::OfferWithoutAwaiting => "offer_without_awaiting",
             Self::SeveralOffers => "several_offers",
+            Self::OfferExpired => "offer_expired",
         }
     }
 
@@ -99,7 +103,8 @@ impl Kind {
             Self::StrayShell
             | Self::ClaimExpired
             | Self::DebtUnpaid
-            | Self::AwaitingWithoutOffer => Invariant::Drains,
+            | Self::AwaitingWithoutOffer
+            | Self::OfferExpired => Invariant::Drains,
             Self::OfferWithoutAwaiting | Self::SeveralOffers => Invariant::OneOutcome,
         }
     }
@@ -142,6 +147,9 @@ impl Kind {
                 "its project takes the offer back: openstack volume transfer request delete"
             }
             Self::SeveralOffers => "its project takes back all offers but one",
+            Self::OfferExpired => {
+                "any request of its project takes it back; or repair, with a cloud of that project"
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
-//! What is on record and should have ended: hand-overs and debts.
+//! What is on record and should have ended: hand-overs, debts, and offers.
 
 use crate::{Audit, Finding, Kind};
-use cinder_db::DbError;
+use cinder_db::{DbError, Scope};
 use std::collections::BTreeSet;
-use transfer_core::{Authority, HandOverId};
+use transfer_core::{Authority, HandOverId, VolumeId};
 
-/// Hand-overs whose lease is over, and debts that are old and belong to no live hand-over.
+/// Hand-overs whose lease is over, debts that are old and belong to no live hand-over, and offers
+/// that expired as long ago and are not being ended.
 pub(crate) async fn wrong(audit: &Audit) -> Result<Vec<Finding>, DbError> {
     let mut found = Vec::new();
     let claims = audit.store.claims().await?;
@@ -38,5 +39,21 @@ pub(crate) async fn wrong(audit: &Audit) -> Result<Vec<Finding>, DbError> {
         let finding = Finding::new(Kind::DebtUnpaid, what).in_project(project);
         found.push(finding.on_record(id.as_str()));
     }
-    Ok(found)
+    let claimed: BTreeSet<&VolumeId> =
+        claims.iter().map(|claim| claim.hand_over.volume()).collect();
+    let mut after = None;
+    loop {
+        let (over_for, page) = (audit.options.older_than, audit.options.page);
+        let page = audit.store.expired_offers(&Scope::All, over_for, after.as_ref(), page).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.id.clone());
+        for offer in page.iter().filter(|offer| !claimed.contains(&offer.volume)) {
+            let what = format!("offer {} has expired, and nobody has taken it back", offer.id);
+            found.push(
+                Finding::new(Kind::OfferExpired, what)
+                    .at(&offer.volume, &offer.project)
+                    .on_record(offer.id.as_str()),
+            );
+        }
+    }
 }

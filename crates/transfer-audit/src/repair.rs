@@ -12,7 +12,9 @@ use openstack_http::Failure;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
-use transfer_core::{Authority, Debt, DebtId, Garbage, HandOverId, ProjectId, SecretId, VolumeId};
+use transfer_core::{
+    Authority, Debt, DebtId, Garbage, HandOverId, ProjectId, SecretId, TransferId, VolumeId,
+};
 use transfer_engine::{Engine, Payments, Repair};
 
 /// How long the payments of what has been restored may take.
@@ -29,6 +31,8 @@ pub enum Mend {
     Pay(Authority, DebtId),
     /// Put something on record as garbage and delete it.
     Discard(Debt),
+    /// Take back an offer of this project.
+    TakeBack(TransferId, ProjectId),
 }
 
 /// What became of a finding.
@@ -110,7 +114,7 @@ impl Repairs {
             | Kind::AwaitingWithoutOffer
             | Kind::OfferWithoutAwaiting
             | Kind::SeveralOffers => 1,
-            Kind::DebtUnpaid => 2,
+            Kind::DebtUnpaid | Kind::OfferExpired => 2,
             Kind::StrayCopy | Kind::StrayKey | Kind::StrayShell => 3,
         });
     }
@@ -145,6 +149,10 @@ impl Repairs {
                 Ok(Mend::TakeOver(HandOverId::new(record), volume.clone()))
             }
             (Kind::DebtUnpaid, _, _, Some(_)) => self.plan_debt(record).await,
+            (Kind::OfferExpired, Some(_), _, Some(project)) => {
+                self.need(&Authority::Project(project.clone()))?;
+                Ok(Mend::TakeBack(TransferId::new(record), project.clone()))
+            }
             (Kind::StrayShell, _, Some(_), Some(project)) => self.plan_shells(record, project),
             (Kind::StrayCopy, Some(volume), Some(copy), Some(project)) => {
                 self.plan_copy(volume, copy, project).await
@@ -231,6 +239,13 @@ impl Repairs {
                 let callers = self.callers([&debt.authority]).await?;
                 paid(self.engine.discard(debt.clone(), &callers).await?)?;
             }
+            Mend::TakeBack(offer, project) => {
+                let callers = self.callers([&Authority::Project(project.clone())]).await?;
+                for caller in callers {
+                    let ended = self.engine.cancel(caller, offer.clone()).await;
+                    ended.map_err(|error| Stuck::Left(error.to_string()))?;
+                }
+            }
         }
         Ok(done)
     }
@@ -278,6 +293,7 @@ impl Repairs {
             Mend::TakeOver(id, _) => format!("abort hand-over {id}"),
             Mend::Pay(_, debt) => format!("pay debt {}", debt.as_str()),
             Mend::Discard(debt) => format!("delete {} as {}", debt.id().as_str(), debt.authority),
+            Mend::TakeBack(offer, project) => format!("take back offer {offer} of {project}"),
         }
     }
 }

@@ -31,9 +31,7 @@ impl Engine {
     /// per project. Only the look-up is waited for, so that the round does not meet the debts that
     /// the caller's own request is about to make.
     pub async fn pay_debts_of(&self, caller: Caller) {
-        if self.0.stopping.is_cancelled() || !self.paying().insert(caller.project.clone()) {
-            return;
-        }
+        let Some(round) = self.begin_round(&self.0.paying, &caller.project) else { return };
         let authority = Authority::Project(caller.project.clone());
         let debts = self.0.store.debts_of(&authority, self.0.options.debts_per_pass).await;
         let debts = debts.unwrap_or_else(|error| {
@@ -45,14 +43,8 @@ impl Engine {
             if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {
                 tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
-            engine.paying().remove(&caller.project);
+            drop(round);
         });
-    }
-
-    fn paying(
-        &self,
-    ) -> std::sync::MutexGuard<'_, std::collections::BTreeSet<transfer_core::ProjectId>> {
-        self.0.paying.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Pays what a hand-over left, while its caller's token is still in memory, and forgets it.

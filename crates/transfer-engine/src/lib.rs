@@ -1,4 +1,4 @@
-//! Drives hand-overs: executes effects, keeps leases, recovers, pays debts.
+//! Drives hand-overs: executes effects, keeps leases, recovers, pays debts, ends what has expired.
 //!
 //! [`Engine::initiate`], [`Engine::accept`] and [`Engine::cancel`] claim, copy and commit in a task
 //! of their own, so that they go on when the caller hangs up. What the protocol asks for comes from
@@ -20,10 +20,12 @@ mod copying;
 mod debts;
 mod drive;
 mod error;
+mod expiry;
 mod measured;
 mod options;
 mod recovery;
 mod repairs;
+mod rounds;
 
 pub use debts::Payments;
 pub use error::TransferError;
@@ -37,8 +39,9 @@ use barbican_client::Barbican;
 use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
 use keystone_client::ServiceSession;
 use openstack_http::{RequestId, Token};
-use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex};
+use rounds::Rounds;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -104,7 +107,10 @@ struct Inner {
     admission: Admission,
     tasks: TaskTracker,
     stopping: CancellationToken,
-    paying: Mutex<BTreeSet<ProjectId>>,
+    paying: Rounds,
+    taking_back: Rounds,
+    /// Whether recovery has seen an expired offer, of whichever project.
+    any_expired: AtomicBool,
 }
 
 impl Engine {
@@ -131,7 +137,9 @@ impl Engine {
             options,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
-            paying: Mutex::new(BTreeSet::new()),
+            paying: Rounds::default(),
+            taking_back: Rounds::default(),
+            any_expired: AtomicBool::new(false),
         }))
     }
 
@@ -155,6 +163,7 @@ impl Engine {
                 name: offer.name,
                 no_snapshots: offer.no_snapshots,
                 encrypted_allowed: offer.encrypted_allowed,
+                expire_after: engine.0.options.expire_after,
                 lease: engine.0.options.lease,
             };
             let claimed = phase("claim", engine.0.store.claim_initiate(&claim)).await?;
@@ -195,8 +204,18 @@ impl Engine {
     /// # Errors
     /// [`TransferError`]; the rows are as before unless it says otherwise.
     pub async fn cancel(&self, caller: Caller, transfer: TransferId) -> Result<(), TransferError> {
+        self.take_back("cancel", caller, transfer).await
+    }
+
+    /// Takes an offer back, for whichever reason metrics are to tell.
+    pub(crate) async fn take_back(
+        &self,
+        why: &'static str,
+        caller: Caller,
+        transfer: TransferId,
+    ) -> Result<(), TransferError> {
         let engine = self.clone();
-        self.detached("cancel", caller.project.clone(), async move {
+        self.detached(why, caller.project.clone(), async move {
             let claim = CancelClaim {
                 hand_over_id: new_hand_over_id(),
                 transfer,

@@ -21,6 +21,8 @@ pub struct Options {
     pub hand_overs_waiting: usize,
     /// How long one waits at most.
     pub longest_wait: Duration,
+    /// How long an offer can be accepted, in whole seconds; without it, until it is taken back.
+    pub expire_after: Option<Duration>,
     /// How long an ended hand-over stays in the journal, so that a lost commit can be read back.
     pub remember_ended: Duration,
 }
@@ -36,6 +38,7 @@ impl Default for Options {
             hand_overs_at_once: 64,
             hand_overs_waiting: 1024,
             longest_wait: Duration::from_secs(10),
+            expire_after: None,
             remember_ended: Duration::from_secs(3600),
         }
     }

@@ -1,7 +1,7 @@
 //! Recovery: what any replica does at start and every few seconds, for all of them.
 //!
 //! It takes over claims whose lease is over, aborts them, and pays what the service owes. It knows
-//! no caller's token, so a user's debts wait for that user's project.
+//! no caller's token, so a user's debts, and offers that have expired, wait for their project.
 
 use crate::debts::Payments;
 use crate::{Engine, measured};
@@ -56,7 +56,11 @@ impl Engine {
                     _ = ticks.tick() => {}
                     () = engine.0.stopping.cancelled() => return,
                 }
-                if let Err(error) = engine.recover().await {
+                let looked = match engine.recover().await {
+                    Ok(_recovered) => engine.look_for_expired().await,
+                    Err(error) => Err(error),
+                };
+                if let Err(error) = looked {
                     tracing::error!(%error, "recovery pass failed; the next one tries again");
                 }
             }

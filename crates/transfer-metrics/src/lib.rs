@@ -137,6 +137,8 @@ declare! {
         "1 if the database answered this scrape; if 0, what is read from it is NaN";
     OPEN_OFFERS: Gauge<0> = "volume_transfer_open_offers", [],
         "Offers that can be accepted, of upstream's too";
+    EXPIRED_OFFERS: Gauge<0> = "volume_transfer_expired_offers", [],
+        "Offers that have expired, and wait for a request of their project to be taken back";
     CLAIMS: Gauge<1> = "volume_transfer_claims", ["lease"],
         "Operations under way on any replica, by whether the lease is live or over";
     DEBTS: Gauge<2> = "volume_transfer_debts", ["owed_by", "older_than"],

@@ -38,7 +38,7 @@ pub struct LookOptions {
     /// How many volumes at a time
     #[arg(long, value_name = "N", default_value = "8")]
     jobs: NonZeroUsize,
-    /// Seconds for which a debt, or a secret that nothing names, may be somebody's work in progress
+    /// Seconds for which a debt, an expired offer or a secret that nothing names may be left alone
     #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
     older_than: u64,
     /// One JSON document instead of a table

@@ -293,6 +293,7 @@ fn print_report(report: &recover::Report, json: bool) -> anyhow::Result<()> {
         payments.paid, payments.refused, payments.unknown
     );
     println!("still under way:        {}", report.under_way);
+    println!("expired offers:         {}", report.expired_offers);
     for (authority, count) in &report.owed {
         println!("owed by {authority}: {count} (paid at its next request)");
     }

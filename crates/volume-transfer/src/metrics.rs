@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use transfer_metrics::{
-    BUCKETS, BUILD, CLAIMS, DATABASE_UP, DEBTS, NO_LABELS, OLDEST_DEBT, OPEN_OFFERS,
+    BUCKETS, BUILD, CLAIMS, DATABASE_UP, DEBTS, EXPIRED_OFFERS, NO_LABELS, OLDEST_DEBT, OPEN_OFFERS,
 };
 
 /// The ages that debts are counted by.
@@ -81,9 +81,10 @@ async fn scrape(State(Scraped { handle, store }): State<Scraped>) -> impl IntoRe
 }
 
 fn tell(standing: &Standing) {
-    let Standing { open_offers, counts, service_debts, project_debts } = standing;
+    let Standing { open_offers, expired_offers, counts, service_debts, project_debts } = standing;
     DATABASE_UP.set(NO_LABELS, 1.0);
     OPEN_OFFERS.set(NO_LABELS, number(*open_offers));
+    EXPIRED_OFFERS.set(NO_LABELS, number(*expired_offers));
     CLAIMS.set(["live"], number(counts.claims - counts.expired_claims));
     CLAIMS.set(["over"], number(counts.expired_claims));
     for (owed_by, Ages { at_least, oldest }) in
@@ -101,6 +102,7 @@ fn not_known(why: &str) {
     tracing::warn!(why, "the database could not be scraped");
     DATABASE_UP.set(NO_LABELS, 0.0);
     OPEN_OFFERS.set(NO_LABELS, f64::NAN);
+    EXPIRED_OFFERS.set(NO_LABELS, f64::NAN);
     for lease in ["live", "over"] {
         CLAIMS.set([lease], f64::NAN);
     }

@@ -14,6 +14,8 @@ pub struct Report {
     pub recovered: Recovered,
     /// Hand-overs whose drivers are still at work, as far as their leases tell.
     pub under_way: usize,
+    /// Offers that have expired, and wait for a request of their project to be taken back.
+    pub expired_offers: u64,
     /// Debts that stay, by whose authority they need.
     pub owed: BTreeMap<String, usize>,
 }
@@ -37,5 +39,6 @@ pub async fn run(settings: &Settings) -> anyhow::Result<Report> {
     for debt in store.debts().await? {
         *owed.entry(debt.debt.authority.to_string()).or_insert(0) += 1;
     }
-    Ok(Report { recovered, under_way: store.claims().await?.len(), owed })
+    let expired_offers = store.standing(&[]).await?.expired_offers;
+    Ok(Report { recovered, under_way: store.claims().await?.len(), expired_offers, owed })
 }

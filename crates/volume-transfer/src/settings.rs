@@ -302,11 +302,18 @@ impl Settings {
             lease: self.ms(&volume_transfer::LEASE_MS)?,
             patience: self.ms(&volume_transfer::PATIENCE_MS)?,
             recovery_period: self.ms(&volume_transfer::RECOVERY_PERIOD_MS)?,
+            expire_after: self.expire_after()?,
             ..transfer_engine::Options::default()
         };
         let checked = options.check(self.limits()?.total);
         checked.map_err(|error| self.0.refuse(&volume_transfer::LEASE_MS.declared, error))?;
         Ok(options)
+    }
+
+    /// How long an offer can be accepted, if not for ever.
+    fn expire_after(&self) -> Result<Option<Duration>, Wrong> {
+        let seconds = self.0.need(&volume_transfer::EXPIRE_AFTER)?.unsigned_abs();
+        Ok((seconds > 0).then(|| Duration::from_secs(seconds)))
     }
 
     /// How long a stop waits.

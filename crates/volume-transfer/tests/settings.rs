@@ -226,3 +226,27 @@ fn what_is_set_in_vain_is_known() {
     let names: Vec<_> = settings.in_vain().map(|(name, _)| name).collect();
     assert_eq!(names, ["transport_url"]);
 }
+
+#[test]
+fn offers_expire_only_where_it_is_said() {
+    for (line, expected) in [
+        ("", Ok(None)),
+        ("expire_after = 0", Ok(None)),
+        ("expire_after = 1", Ok(Some(1))),
+        ("expire_after = 604800", Ok(Some(604_800))),
+        ("expire_after = -1", Err("expire_after")),
+        ("expire_after = 2147483648", Err("expire_after")),
+        ("expire_after = a week", Err("expire_after")),
+    ] {
+        let text = format!("[volume_transfer]\n{line}\n");
+        match (Settings::new(read(&text)), expected) {
+            (Ok(settings), Ok(seconds)) => {
+                let after = settings.engine().expect("options").expire_after;
+                assert_eq!(after.map(|after| after.as_secs()), seconds, "{line}");
+            }
+            (Err(refused), Err(name)) => assert!(refused.to_string().contains(name), "{refused}"),
+            (Ok(_), Err(_)) => panic!("{line} is taken"),
+            (Err(refused), Ok(_)) => panic!("{line}: {refused}"),
+        }
+    }
+}

@@ -45,6 +45,10 @@ impl Store {
                 let offer = transfers::find_with_volume(&mut txn, &Scope::All, &claim.transfer)
                     .await?
                     .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
+                // Here, and not before or at the commit, an accept is in time or too late.
+                if offer.has_expired {
+                    return Err(ClaimError::TransferNotFound(claim.transfer.clone()));
+                }
                 if !claim.auth_key.opens(&offer.salt, &offer.crypt_hash) {
                     return Err(ClaimError::InvalidAuthKey(claim.transfer.clone()));
                 }

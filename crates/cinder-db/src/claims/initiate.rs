@@ -6,7 +6,7 @@ use crate::journal::{self, Details, OfferDetails};
 use crate::volumes::{
     AVAILABLE, AWAITING_TRANSFER, Caller, Snapshot, Volume, find_volume, snapshots_of, swap_status,
 };
-use crate::{AuthKey, Committed, DbError, Store};
+use crate::{AuthKey, Committed, DbError, Store, expiry};
 use std::time::Duration;
 use transfer_core::{HandOver, HandOverId, Operation, Parties, SecretId, TransferId, VolumeId};
 
@@ -27,6 +27,8 @@ pub struct InitiateClaim {
     pub no_snapshots: bool,
     /// Whether the route and the microversion allow an encrypted volume.
     pub encrypted_allowed: bool,
+    /// How long the offer can be accepted, in whole seconds; without it, until it is taken back.
+    pub expire_after: Option<Duration>,
     /// How long the claim holds without a sign of life.
     pub lease: Duration,
 }
@@ -76,6 +78,7 @@ impl Store {
                         salt,
                         crypt_hash,
                         no_snapshots: claim.no_snapshots,
+                        expire_after_s: claim.expire_after.map(expiry::seconds),
                     }),
                     ..Details::default()
                 };

@@ -62,6 +62,7 @@ pub(crate) fn initiate(id: &str, volume: &str, by: &str) -> InitiateClaim {
         name: Some("an offer".to_owned()),
         no_snapshots: false,
         encrypted_allowed: true,
+        expire_after: None,
         lease: LEASE,
     }
 }

@@ -6,6 +6,7 @@ mod block_storage;
 mod claims;
 mod debts;
 mod ends;
+mod expiry;
 mod fences;
 mod fixture;
 mod plans;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use cinder_db::{Direction, Passage, Store, TransferQuery, Turnstile};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use test_database::Kind;
 use transfer_core::{Authority, Settlement};
 
@@ -53,6 +54,10 @@ async fn serve_requests(fixture: &Fixture, store: &Store) {
         offset: 0,
     };
     store.transfers(&query).await.expect("lists");
+    for after in [None, Some(&claim.transfer_id)] {
+        store.expired_offers(&scope, Duration::ZERO, after, 64).await.expect("answers");
+    }
+    store.has_expired_offers().await.expect("answers");
     let taken = accept("a", &claim.transfer_id, &offered.auth_key, "y");
     let accepted = store.claim_accept(&taken).await.expect("claimed");
     end(store, accepted.into_inner(), "y").await;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod cloud;
+mod expiry;
 mod lists;
 mod logs;
 mod operations;

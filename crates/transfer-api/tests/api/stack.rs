@@ -3,10 +3,11 @@
 use crate::cloud::{Cloud, Reply, answer};
 use axum::Router;
 use axum::body::Body;
-use cinder_db::{NewVolume, QuotaLimits, Store};
+use cinder_db::{NewVolume, QuotaLimits, Scope, Store};
 use http::Request;
 use serde_json::{Value, json};
 use simulator::{SecretView, Simulator};
+use sqlx::Connection as _;
 use std::collections::BTreeMap;
 use std::time::Duration;
 use transfer_api::ApiConfig;
@@ -166,6 +167,27 @@ impl Stack {
         let transfer = &reply.json()["transfer"];
         let text = |field: &str| transfer[field].as_str().unwrap().to_owned();
         (text("id"), text("auth_key"))
+    }
+
+    /// What somebody else writes into the database.
+    pub(crate) async fn sql(&self, statement: &str) {
+        let mut connection = sqlx::SqliteConnection::connect(&self.cloud.database).await.unwrap();
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+    }
+
+    pub(crate) async fn is_open(&self, transfer: &str) -> bool {
+        self.store.transfer(&Scope::All, &transfer.into()).await.unwrap().is_some()
+    }
+
+    /// Waits until an offer is over.
+    pub(crate) async fn until_ended(&self, transfer: &str) {
+        let ended = async {
+            while self.is_open(transfer).await {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(STOPPING, ended).await.expect("ended");
     }
 
     /// Everything that a request could have changed.

@@ -33,6 +33,7 @@ pub(super) fn is_restored(kind: Kind) -> bool {
         | Kind::DebtUnpaid
         | Kind::AwaitingWithoutOffer
         | Kind::OfferWithoutAwaiting
+        | Kind::OfferExpired
         | Kind::SeveralOffers => false,
     }
 }

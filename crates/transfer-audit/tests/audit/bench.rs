@@ -130,6 +130,7 @@ impl Bench {
             name: None,
             no_snapshots: false,
             encrypted_allowed: true,
+            expire_after: None,
             lease,
         };
         self.store.claim_initiate(&claim).await.unwrap();

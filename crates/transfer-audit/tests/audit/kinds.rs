@@ -101,6 +101,10 @@ async fn plant(kind: Kind) -> Bench {
         }
         Kind::OfferWithoutAwaiting => bench.status(&offered, "available").await,
         Kind::SeveralOffers => bench.offer(&offered).await,
+        Kind::OfferExpired => {
+            let set = "UPDATE transfers SET expires_at = '2026-01-01 00:00:01.000000'";
+            bench.sql(set).await;
+        }
     }
     bench
 }

@@ -178,6 +178,21 @@ async fn a_debt_is_paid_with_the_credentials_of_its_project_alone() {
 }
 
 #[tokio::test]
+async fn an_expired_offer_is_taken_back_with_the_credentials_of_its_project_alone() {
+    let bench = Bench::new().await;
+    let key = bench.secret("service", BYTES).await;
+    let volume = bench.volume("donor", &key, 1).await;
+    bench.offer(&volume).await;
+    bench.sql("UPDATE transfers SET expires_at = '2026-01-01 00:00:01.000000'").await;
+    is_left(&bench, "offer_expired", &["recipient"], "needs credentials of project").await;
+    assert!(mend_all(&bench, "offer_expired").await.is_mended());
+    let row = bench.store.audited_volume(&volume).await.unwrap().unwrap();
+    assert_eq!((row.status.as_str(), row.offers.len()), ("available", 0));
+    assert!(bench.audit().await.0.is_clean());
+    assert_eq!(bench.simulator.secrets().len(), 1, "the donor's copy alone");
+}
+
+#[tokio::test]
 async fn an_empty_shell_is_swept_by_its_name_and_nothing_that_is_filled() {
     let bench = Bench::new().await;
     let shell = bench.shell("donor", "volume-transfer-of-yesterday").await;

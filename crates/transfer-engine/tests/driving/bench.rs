@@ -207,6 +207,13 @@ impl Bench {
         assert_eq!(reply.status(), 200, "{reply:?}");
     }
 
+    /// Somebody of the caller's project deletes a secret.
+    pub(crate) async fn delete(&self, caller: &Caller, secret: &SecretId) {
+        let request = Request::delete(format!("/{secret}")).body(bytes::Bytes::new());
+        let reply = ask_barbican(&self.simulator, caller, request.unwrap()).await;
+        assert_eq!(reply.status(), 204, "{reply:?}");
+    }
+
     pub(crate) async fn accept(&self, offered: &Offered) -> Result<(), TransferError> {
         let key = cinder_db::AuthKey::new(offered.auth_key.reveal());
         self.engine.accept(self.y.clone(), offered.transfer.clone(), key).await

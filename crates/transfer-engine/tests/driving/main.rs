@@ -3,6 +3,7 @@
 
 mod bench;
 mod debts;
+mod expiry;
 mod faults;
 mod flow;
 mod logs;

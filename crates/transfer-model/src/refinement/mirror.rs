@@ -237,6 +237,7 @@ impl Mirror {
                 name: None,
                 no_snapshots: false,
                 encrypted_allowed: true,
+                expire_after: None,
                 lease,
             };
             let offered = self.store.claim_initiate(&claim).await?;

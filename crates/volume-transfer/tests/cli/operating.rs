@@ -124,6 +124,7 @@ async fn a_run_exports_exactly_the_metrics_that_are_declared() {
         "volume_transfer_phase_duration_seconds_count{phase=\"fill\",outcome=\"done\"} 4",
         "volume_transfer_database_up 1",
         "volume_transfer_open_offers 0",
+        "volume_transfer_expired_offers 0",
     ] {
         assert!(scraped.text.lines().any(|line| line == sample), "{sample}: {}", scraped.text);
     }
