@@ -205,7 +205,7 @@ impl Limits {
             let class = read_limits(txn, "quota_classes", "class_name", ["default"], names).await?;
             of_class.extend(class.into_iter().map(|((_, name), limit)| (name, limit)));
         }
-        let projects = projects.into_iter().map(ProjectId::as_str);
+        let projects: Vec<_> = projects.into_iter().map(ProjectId::as_str).collect();
         let of_project = read_limits(txn, "quotas", "project_id", projects, names).await?;
         Ok(Self { configured: configured.clone(), of_class, of_project })
     }

@@ -149,7 +149,7 @@ async fn reserve(
     let (volumes, size_gb) = moves.volume(volume);
     let (snapshots, snapshots_gb) = moves.snapshots(moving);
     let names = Charge::names([&volumes, &snapshots]);
-    let projects = moves.givers.keys().chain([recipient]);
+    let projects: Vec<_> = moves.givers.keys().chain([recipient]).collect();
     let limits = Limits::read(txn, &claim.limits, projects, &names).await?;
     limits.check_volume_size(recipient, volume.size_gb)?;
     let givers = moves.givers;
