@@ -1,17 +1,19 @@
-"""`cargo xtask conformance tempest`: OpenStack's own test suite against `simulate`.
+"""`cargo xtask conformance tempest`: OpenStack's own test suite against the simulator.
 
-    tempest_suite.py --policy new|legacy --directory DIR --binary volume-transfer [TEST …]
-    tempest_suite.py --policy new|legacy --directory DIR --services VENV [TEST …]
+    tempest_suite.py --suite new|legacy|volumes --directory DIR --binary volume-transfer [TEST …]
+    tempest_suite.py --suite new|legacy --directory DIR --services VENV [TEST …]
 
-Barbican's tempest plugin and tempest's identity API, with projects and users that tempest makes
-for itself; with `--services` against the real Keystone and Barbican. What is not to pass is named
-with a reason in `tempest_exclusions.txt`: one that is named there and passes fails the run, and so
+Barbican's tempest plugin and tempest's identity API against `simulate`, under the policy that the
+suite is named after, and tempest's volume API against `serve --dev`, with projects and users that
+tempest makes for itself; with `--services` against the real Keystone and Barbican. What is not to
+pass is named with a reason in `tempest_exclusions.txt`: one that is named there and passes fails the run, and so
 does a line that fits no test. Exit code 0 when everything else passed.
 """
 
 import argparse
 import configparser
 import contextlib
+import json
 import os
 import pathlib
 import sys
@@ -19,7 +21,7 @@ import time
 import unittest
 
 from peer_services import real, simulated
-from process import absolute, end_on_signals
+from process import Process, absolute, end_on_signals
 from services import PASSWORD
 
 BARBICAN = "barbican_tempest_plugin.tests.api"
@@ -27,12 +29,16 @@ BARBICAN = "barbican_tempest_plugin.tests.api"
 SUITES = {
     "new": [BARBICAN, "barbican_tempest_plugin.tests.rbac.v1", "tempest.api.identity"],
     "legacy": [BARBICAN],
+    "volumes": ["tempest.api.volume"],
 }
+# How lines of the exclusions begin that are about volumes.
+VOLUMES = "api.volume."
 
 
-def configuration(identity, policy, directory):
+def configuration(identity, suite, directory):
     """What tempest is told about the cloud."""
-    scoped = str(policy == "new").lower()
+    scoped = str(suite == "new").lower()
+    volumes = str(suite == "volumes").lower()
     return {
         "DEFAULT": {"log_file": directory / "tempest.log", "debug": "true"},
         "oslo_concurrency": {"lock_path": directory},
@@ -49,9 +55,14 @@ def configuration(identity, policy, directory):
             "application_credentials": "true", "access_rules": "true", "api_v3": "true",
         },
         "service_available": {
-            "barbican": "true", "cinder": "false", "glance": "false", "neutron": "false",
+            "barbican": "true", "cinder": volumes, "glance": "false", "neutron": "false",
             "nova": "false", "swift": "false",
         },
+        "volume": {
+            "build_interval": "0", "build_timeout": "10", "region": "RegionOne",
+            "max_microversion": "latest",
+        },
+        "volume-feature-enabled": {"backup": "false"},
         "key_manager": {
             "region": "RegionOne", "min_microversion": "1.0", "max_microversion": "latest",
         },
@@ -59,21 +70,22 @@ def configuration(identity, policy, directory):
     }
 
 
-def configure(identity, policy, directory):
+def configure(identity, suite, directory):
     """Writes the configuration where tempest, once imported, looks for it."""
     parser = configparser.ConfigParser(interpolation=None)
-    parser.read_dict(configuration(identity, policy, directory))
+    parser.read_dict(configuration(identity, suite, directory))
     with open(directory / "tempest.conf", "w") as file:
         parser.write(file)
     os.environ["TEMPEST_CONFIG_DIR"] = str(directory)
     os.environ["TEMPEST_CONFIG"] = "tempest.conf"
 
 
-def exclusions():
+def exclusions(suite):
     """How the names of tests begin that are not to pass, and why."""
     listed = pathlib.Path(__file__).with_name("tempest_exclusions.txt").read_text()
     lines = [line for line in listed.splitlines() if line and not line.startswith("#")]
-    return dict(line.split(None, 1) for line in lines)
+    own = [line for line in lines if line.startswith(VOLUMES) == (suite == "volumes")]
+    return dict(line.split(None, 1) for line in own)
 
 
 def tests_of(names):
@@ -157,11 +169,24 @@ def unheard_of(excused, by_name):
 def cloud(given, directory):
     """Keystone's address, while both services are up."""
     with contextlib.ExitStack() as running:
+        if given.suite == "volumes":
+            yield developer_stack(given.binary, directory, running)
+            return
         if given.services:
-            sides = real(given.services, directory / "real", {given.policy}, running)
+            sides = real(given.services, directory / "real", {given.suite}, running)
         else:
-            sides = simulated(given.binary, directory, {given.policy}, running)
-        yield sides[given.policy]["keystone"] + "/v3"
+            sides = simulated(given.binary, directory, {given.suite}, running)
+        yield sides[given.suite]["keystone"] + "/v3"
+
+
+def developer_stack(binary, directory, running):
+    """Starts `serve --dev`, and returns Keystone's address."""
+    ready = directory / "ready.json"
+    process = running.enter_context(Process("serve", [
+        binary, "serve", "--dev", "--ephemeral", "--ready-file", ready,
+    ], directory / "serve.log"))
+    process.wait_ready(60, ready.exists)
+    return json.loads(ready.read_text())["identity"]
 
 
 def main():
@@ -170,25 +195,25 @@ def main():
     service.add_argument("--binary", type=absolute)
     service.add_argument("--services", type=absolute)
     arguments.add_argument("--directory", type=absolute, required=True)
-    arguments.add_argument("--policy", choices=SUITES, required=True)
+    arguments.add_argument("--suite", choices=SUITES, required=True)
     arguments.add_argument("tests", nargs="*", metavar="TEST")
     given = arguments.parse_args()
     end_on_signals()
     begun = time.monotonic()
     outcomes = Outcomes()
     with cloud(given, given.directory) as identity:
-        configure(identity, given.policy, given.directory)
-        unittest.TestSuite(tests_of(given.tests or SUITES[given.policy])).run(outcomes)
+        configure(identity, given.suite, given.directory)
+        unittest.TestSuite(tests_of(given.tests or SUITES[given.suite])).run(outcomes)
     # of the simulator alone
-    excused = {} if given.services else exclusions()
+    excused = {} if given.services else exclusions(given.suite)
     lines, good = judged(outcomes.by_name, excused)
-    # the new policy's run is the one with all tests
-    if given.policy == "new" and not given.tests:
+    # the older policy's tests are among those of the new one
+    if given.suite != "legacy" and not given.tests:
         for start in unheard_of(excused, outcomes.by_name):
             lines.append(f"STALE {start}: there is no such test")
             good = False
     print("\n".join(lines))
-    print(f"{given.policy} policy: {time.monotonic() - begun:.0f} s", flush=True)
+    print(f"{given.suite}: {time.monotonic() - begun:.0f} s", flush=True)
     return 0 if good else 1
 
 

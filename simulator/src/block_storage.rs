@@ -6,12 +6,15 @@
 //! and goes with the volume. Transfers are not here; they are what `transfer-api` is for.
 
 mod actions;
+mod encryption;
+mod extra_specs;
 mod fault;
 mod input;
 mod page;
 mod quotas;
 mod snapshots;
 mod sources;
+mod type_access;
 mod types;
 mod versions;
 mod views;
@@ -114,9 +117,15 @@ pub(crate) fn routes(simulator: &Simulator, store: &Store) -> Routes {
     let mut v3 = Routes::new();
     both!(v3,
         "/types" => get(types::list).post(types::create),
-        "/types/{id}" => get(types::show).delete(types::delete),
-        "/types/{id}/encryption" => get(types::show_encryption).post(types::encrypt),
-        "/types/{id}/extra_specs" => get(types::extra_specs),
+        "/types/{id}" => get(types::show).put(types::update).delete(types::delete),
+        "/types/{id}/action" => post(type_access::act),
+        "/types/{id}/encryption" => get(encryption::show).post(encryption::create),
+        "/types/{id}/encryption/{key}" =>
+            get(encryption::show_one).put(encryption::update).delete(encryption::delete),
+        "/types/{id}/extra_specs" => get(extra_specs::list).post(extra_specs::create),
+        "/types/{id}/extra_specs/{key}" =>
+            get(extra_specs::show).put(extra_specs::update).delete(extra_specs::delete),
+        "/types/{id}/os-volume-type-access" => get(type_access::list),
         "/volumes" => get(volumes::list).post(volumes::create),
         "/volumes/detail" => get(volumes::detail),
         "/volumes/{id}" => volume(),

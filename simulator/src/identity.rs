@@ -1,21 +1,19 @@
 //! Keystone's state: the directory, and tokens.
 //!
-//! Tokens are kept under the SHA-256 of their text, so neither a dump nor the state file can be
-//! used to log in. Roles are looked up when a token is used, not when it is issued, as Keystone
+//! Roles are looked up when a token is used, not when it is issued, as Keystone
 //! does. The directory is shared between copies of the state until one of them changes it.
 
 mod assignment;
 mod directory;
 mod record;
 mod seed;
+mod tokens;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use time::{Duration, OffsetDateTime};
 
 use crate::draws::Draws;
@@ -24,10 +22,8 @@ pub(crate) use assignment::{Actor, Assignment, Effect, Scope};
 pub(crate) use directory::Directory;
 pub(crate) use record::{Kind, Record, Secret};
 pub(crate) use seed::{BLOCK_STORAGE_URL, DEFAULT_DOMAIN, IDENTITY_URL, KEY_MANAGER_URL, fields};
-
-/// How long after its end Keystone still shows a token to a caller that asks with `allow_expired`
-/// (keystone: `[token] allow_expired_window`).
-const ALLOW_EXPIRED_WINDOW: Duration = Duration::hours(48);
+pub(crate) use tokens::Token;
+use tokens::{ALLOW_EXPIRED_WINDOW, Tokens};
 
 /// A project or a user, as the other services know it.
 #[derive(Clone, Debug)]
@@ -39,24 +35,6 @@ impl From<&Record> for Party {
     fn from(record: &Record) -> Self {
         Self { id: record.id.clone() }
     }
-}
-
-/// What is known of a token; its text is known to its holder alone.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Token {
-    /// Whoever proved to be that user: of a trust, the trustee.
-    pub(crate) user_id: String,
-    pub(crate) scope: Scope,
-    pub(crate) methods: Vec<String>,
-    /// The token's own audit id, then the one of the token that the chain began with.
-    pub(crate) audit_ids: Vec<String>,
-    #[serde(with = "time::serde::rfc3339")]
-    pub(crate) issued_at: OffsetDateTime,
-    #[serde(with = "time::serde::rfc3339")]
-    pub(crate) expires_at: OffsetDateTime,
-    pub(crate) revoked: bool,
-    pub(crate) application_credential_id: Option<String>,
-    pub(crate) trust_id: Option<String>,
 }
 
 /// Why a token is not accepted.
@@ -89,13 +67,13 @@ pub(crate) struct Standing<'a> {
 pub(crate) struct Identity {
     #[serde(serialize_with = "shared::write", deserialize_with = "shared::read")]
     directory: Arc<Directory>,
-    tokens: BTreeMap<String, Token>,
+    tokens: Tokens,
 }
 
 impl Identity {
     /// The projects, users and roles every simulator starts with.
     pub(crate) fn seeded(seed: u64, region: &str) -> Self {
-        Self { directory: Arc::new(Directory::seeded(seed, region)), tokens: BTreeMap::new() }
+        Self { directory: Arc::new(Directory::seeded(seed, region)), tokens: Tokens::default() }
     }
 
     pub(crate) fn directory(&self) -> &Directory {
@@ -167,13 +145,9 @@ impl Identity {
         }
     }
 
-    /// Keeps a new token and returns its text. Tokens nobody may see any more are dropped.
+    /// Keeps a new token and returns its text.
     pub(crate) fn keep_token(&mut self, token: Token, draws: &mut Draws) -> String {
-        let oldest = token.issued_at - ALLOW_EXPIRED_WINDOW;
-        self.tokens.retain(|_, old| old.expires_at > oldest);
-        let text = format!("gAAAAA{}", URL_SAFE.encode(draws.bytes(129)));
-        self.tokens.insert(fingerprint(&text), token);
-        text
+        self.tokens.issue(token, draws)
     }
 
     /// Looks a token up; with `allow_expired` also one that ended within the last 48 hours.
@@ -183,7 +157,7 @@ impl Identity {
         now: OffsetDateTime,
         allow_expired: bool,
     ) -> Result<Standing<'_>, TokenFault> {
-        let token = self.tokens.get(&fingerprint(text)).ok_or(TokenFault::Unrecognized)?;
+        let token = self.tokens.get(text).ok_or(TokenFault::Unrecognized)?;
         let grace = if allow_expired { ALLOW_EXPIRED_WINDOW } else { Duration::ZERO };
         if token.revoked || now >= token.expires_at + grace {
             return Err(TokenFault::Invalid);
@@ -292,19 +266,19 @@ impl Identity {
 
     /// The token of that text whether it is still good or not: who it was.
     pub(crate) fn token_ever(&self, text: &str) -> Option<&Token> {
-        self.tokens.get(&fingerprint(text))
+        self.tokens.get(text)
     }
 
     /// Has the time of one token be over.
     pub(crate) fn expire(&mut self, text: &str, now: OffsetDateTime) {
-        if let Some(token) = self.tokens.get_mut(&fingerprint(text)) {
+        if let Some(token) = self.tokens.get_mut(text) {
             token.expires_at = token.expires_at.min(now);
         }
     }
 
     /// Ends one token; with `chain` also those that were made with it.
     pub(crate) fn revoke(&mut self, text: &str, chain: bool) {
-        let Some(token) = self.tokens.get_mut(&fingerprint(text)) else { return };
+        let Some(token) = self.tokens.get_mut(text) else { return };
         token.revoked = true;
         // Keystone ends a chain by the audit id that it began with, which a child's end leaves
         // alone: its parent goes on.
@@ -315,17 +289,13 @@ impl Identity {
     }
 
     pub(crate) fn revoke_where(&mut self, ends: impl Fn(&Token) -> bool) {
-        self.tokens.values_mut().filter(|token| ends(token)).for_each(|token| token.revoked = true);
+        self.tokens.all_mut().filter(|token| ends(token)).for_each(|token| token.revoked = true);
     }
 }
 
 /// A fresh audit id (keystone: `random_urlsafe_str`).
 pub(crate) fn audit_id(draws: &mut Draws) -> String {
     URL_SAFE_NO_PAD.encode(draws.bytes(16))
-}
-
-fn fingerprint(text: &str) -> String {
-    hex(&Sha256::digest(text.as_bytes()))
 }
 
 /// Lower-case hexadecimal.

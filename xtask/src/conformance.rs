@@ -33,7 +33,7 @@ pub(crate) enum Suite {
     Peers(peers::Options),
     /// The service against upstream's cinder-api, request by request and row by row
     Cinder(peers::Wanted),
-    /// tempest's identity API tests and Barbican's tempest plugin against `simulate`
+    /// tempest's identity and volume API tests and Barbican's tempest plugin against the simulator
     Tempest {
         /// Against the real Keystone and Barbican instead: what do they pass?
         #[arg(long)]
@@ -107,8 +107,8 @@ fn proxies(workspace: &Workspace) -> Result<()> {
     process::run(&mut checks)
 }
 
-/// Runs the script with tempest's Python, once for each of Barbican's policies, and the example
-/// for Python's tests.
+/// Runs the script with tempest's Python, once for each of Barbican's policies and once for
+/// volumes, and the example for Python's tests.
 fn tempest(workspace: &Workspace, real: bool) -> Result<()> {
     let python = environment(workspace, "tempest")?.join("bin").join("python");
     let (option, side) = if real {
@@ -117,11 +117,11 @@ fn tempest(workspace: &Workspace, real: bool) -> Result<()> {
         ("--binary", binary(workspace)?)
     };
     // the real catalogue names one Barbican, and that has the new policy
-    let policies: &[&str] = if real { &["new"] } else { &["new", "legacy"] };
-    for policy in policies {
-        let own = empty(&workspace.target.join("conformance").join("tempest").join(policy))?;
+    let suites: &[&str] = if real { &["new"] } else { &["new", "legacy", "volumes"] };
+    for suite in suites {
+        let own = empty(&workspace.target.join("conformance").join("tempest-runs").join(suite))?;
         let mut tests = python_script(workspace, &python, "tempest_suite.py");
-        tests.args(["--policy", policy, "--directory"]).arg(own).arg(option).arg(&side);
+        tests.args(["--suite", suite, "--directory"]).arg(own).arg(option).arg(&side);
         process::run(&mut tests)?;
     }
     if real {
@@ -158,7 +158,7 @@ fn python_script(workspace: &Workspace, python: &Path, script: &str) -> Command 
 }
 
 /// The program, built.
-fn binary(workspace: &Workspace) -> Result<PathBuf> {
+pub(crate) fn binary(workspace: &Workspace) -> Result<PathBuf> {
     process::run(&mut workspace.cargo(["build", "--release", "-p", "volume-transfer"]))?;
     Ok(workspace.target.join("release").join("volume-transfer"))
 }

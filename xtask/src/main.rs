@@ -7,6 +7,7 @@
 mod bench;
 mod bench_growth;
 mod bench_peers;
+mod bench_simulator;
 mod chaos;
 mod ci;
 mod conformance;
@@ -54,6 +55,8 @@ enum Task {
     BenchPeers(bench_peers::Options),
     /// The service beside ever more rows, in more replicas, for more clients
     BenchGrowth(bench_growth::Options),
+    /// How soon `simulate` answers, how much a second, and that its memory does not grow
+    BenchSimulator(bench_simulator::Options),
     /// A MariaDB and a PostgreSQL for the tests
     Services {
         #[command(subcommand)]
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Task::Bench(options) => bench::run(&workspace, &options),
         Task::BenchPeers(options) => bench_peers::run(&workspace, &options),
         Task::BenchGrowth(options) => bench_growth::run(&workspace, &options),
+        Task::BenchSimulator(options) => bench_simulator::run(&workspace, &options),
         Task::Services { action } => services::run(&workspace, &action),
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Page => page::run(&workspace),

@@ -53,5 +53,7 @@ pub use standing::{Ages, Standing};
 pub use store::{Store, StoreConfig};
 pub use transfers::Transfer;
 pub use turnstile::{Passage, Turnstile};
-pub use volume_types::{Encryption, VolumeType, VolumeTypeError};
+pub use volume_types::{
+    Encryption, EncryptionChange, VolumeType, VolumeTypeChange, VolumeTypeError,
+};
 pub use volumes::{Caller, Scope, Snapshot, Volume};

@@ -1,5 +1,7 @@
 //! Volume types: who sees them, how they encrypt, and how the embedded block storage keeps them.
 
+mod changes;
+
 use crate::db::{Interruptible, Row, Txn, utc_now};
 use crate::quotas::QuotaType;
 use crate::volumes::{Scope, touch};
@@ -8,6 +10,9 @@ use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use std::collections::BTreeMap;
 use time::PrimitiveDateTime;
 use transfer_core::ProjectId;
+
+pub use changes::{EncryptionChange, VolumeTypeChange};
+use changes::{existing, gone, unused};
 
 /// How volumes of a type are encrypted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,12 +88,11 @@ impl Store {
                 if txn.any(&same_name).await? {
                     return Err(VolumeTypeError::Exists(new.name.clone()));
                 }
-                let now = dialect::datetime(utc_now());
                 let insert = Query::insert()
                     .into_table("volume_types")
                     .columns(["created_at", "deleted", "id", "name", "is_public", "description"])
                     .values_panic([
-                        now.clone().into(),
+                        dialect::datetime(utc_now()).into(),
                         false.into(),
                         new.id.as_str().into(),
                         new.name.as_str().into(),
@@ -98,18 +102,7 @@ impl Store {
                     .take();
                 txn.execute(&insert).await?;
                 for (key, value) in &new.extra_specs {
-                    let insert = Query::insert()
-                        .into_table("volume_type_extra_specs")
-                        .columns(["created_at", "deleted", "volume_type_id", "key", "value"])
-                        .values_panic([
-                            now.clone().into(),
-                            false.into(),
-                            new.id.as_str().into(),
-                            key.as_str().into(),
-                            value.as_str().into(),
-                        ])
-                        .take();
-                    txn.execute(&insert).await?;
+                    specify(&mut txn, &new.id, key, Some(value.clone())).await?;
                 }
                 for project in &new.projects {
                     grant(&mut txn, &new.id, project).await?;
@@ -125,7 +118,8 @@ impl Store {
     /// Lets an existing type encrypt the volumes that are made from now on.
     ///
     /// # Errors
-    /// [`VolumeTypeError::NotFound`], [`VolumeTypeError::Exists`] when it encrypts already.
+    /// [`VolumeTypeError::NotFound`], [`VolumeTypeError::InUse`], [`VolumeTypeError::Exists`] when
+    /// it encrypts already.
     pub async fn create_encryption(
         &self,
         type_id: &str,
@@ -134,8 +128,7 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                let found = find(&mut txn, &Scope::All, type_id).await?;
-                let found = found.ok_or_else(|| VolumeTypeError::NotFound(type_id.to_owned()))?;
+                let found = unused(&mut txn, type_id).await?;
                 if found.encryption.is_some() {
                     return Err(VolumeTypeError::Exists(found.name));
                 }
@@ -145,7 +138,7 @@ impl Store {
             .await
     }
 
-    /// Lets a project see a private type; one that sees it already still does.
+    /// Lets a project see a private type; false when it sees it already.
     ///
     /// # Errors
     /// [`VolumeTypeError::NotFound`].
@@ -153,21 +146,21 @@ impl Store {
         &self,
         type_id: &str,
         project: &ProjectId,
-    ) -> Result<(), VolumeTypeError> {
+    ) -> Result<bool, VolumeTypeError> {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                let found = find(&mut txn, &Scope::All, type_id).await?;
-                let found = found.ok_or_else(|| VolumeTypeError::NotFound(type_id.to_owned()))?;
-                if !found.projects.contains(project) {
-                    grant(&mut txn, type_id, project).await?;
+                if existing(&mut txn, type_id).await?.projects.contains(project) {
+                    return Ok(false);
                 }
-                Ok(txn.commit().await?)
+                grant(&mut txn, type_id, project).await?;
+                txn.commit().await?;
+                Ok(true)
             })
             .await
     }
 
-    /// Takes a project's access to a private type away.
+    /// Takes a project's access to a private type away; false when it has none.
     ///
     /// # Errors
     /// [`DbError`].
@@ -175,7 +168,7 @@ impl Store {
         &self,
         type_id: &str,
         project: &ProjectId,
-    ) -> Result<(), DbError> {
+    ) -> Result<bool, DbError> {
         self.db
             .uninterrupted(|| async {
                 let update = touch("volume_type_projects")
@@ -187,8 +180,9 @@ impl Store {
                     .and_where(Expr::col("deleted").eq(0))
                     .take();
                 let mut txn = self.db.write().await?;
-                txn.execute(&update).await?;
-                txn.commit().await
+                let taken = txn.execute(&update).await? > 0;
+                txn.commit().await?;
+                Ok(taken)
             })
             .await
     }
@@ -201,26 +195,15 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                if find(&mut txn, &Scope::All, type_id).await?.is_none() {
-                    return Err(VolumeTypeError::NotFound(type_id.to_owned()));
-                }
-                let mut used = crate::volumes::live_volumes(&Scope::All);
-                used.and_where(Expr::col("volume_type_id").eq(type_id)).limit(1);
-                if txn.any(&used).await? {
-                    return Err(VolumeTypeError::InUse(type_id.to_owned()));
-                }
-                for (table, key) in [
-                    ("volume_types", "id"),
-                    ("volume_type_extra_specs", "volume_type_id"),
-                    ("encryption", "volume_type_id"),
-                ] {
-                    let update = touch(table)
-                        .value("deleted", true)
-                        .value("deleted_at", dialect::datetime(utc_now()))
-                        .and_where(Expr::col(key).eq(type_id))
-                        .and_where(Expr::col("deleted").eq(false))
-                        .take();
-                    txn.execute(&update).await?;
+                unused(&mut txn, type_id).await?;
+                let update = touch("volume_types")
+                    .value("deleted", true)
+                    .value("deleted_at", dialect::datetime(utc_now()))
+                    .and_where(Expr::col("id").eq(type_id))
+                    .take();
+                txn.execute(&update).await?;
+                for table in ["volume_type_extra_specs", "encryption"] {
+                    txn.execute(&gone(table, type_id)).await?;
                 }
                 Ok(txn.commit().await?)
             })
@@ -345,6 +328,27 @@ fn of_type(
         .and_where(Expr::col("volume_type_id").eq(type_id))
         .and_where(Expr::col("deleted").eq(Expr::val(not_deleted)))
         .take()
+}
+
+/// Gives a type an extra spec that it has not.
+async fn specify(
+    txn: &mut Txn,
+    type_id: &str,
+    key: &str,
+    value: Option<String>,
+) -> Result<(), DbError> {
+    let insert = Query::insert()
+        .into_table("volume_type_extra_specs")
+        .columns(["created_at", "deleted", "volume_type_id", "key", "value"])
+        .values_panic([
+            dialect::datetime(utc_now()).into(),
+            false.into(),
+            type_id.into(),
+            key.into(),
+            value.into(),
+        ])
+        .take();
+    txn.execute(&insert).await.map(|_rows| ())
 }
 
 async fn grant(txn: &mut Txn, type_id: &str, project: &ProjectId) -> Result<(), DbError> {

@@ -37,6 +37,7 @@ mod replies;
 mod runtime;
 mod script;
 mod simulated;
+mod stumbles;
 
 /// What is done with an input.
 type Target = fn(&[u8]);

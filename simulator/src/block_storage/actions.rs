@@ -1,5 +1,4 @@
-//! The one action on volumes and snapshots: setting a status (cinder:
-//! `api/contrib/admin_actions.py`).
+//! Actions, which the body names (cinder: `api/openstack/wsgi.py`, `api/contrib/admin_actions.py`).
 
 use axum::body::Bytes;
 use serde_json::{Map, Value};
@@ -12,9 +11,17 @@ const RESET_STATUS: &str = "os-reset_status";
 
 /// What `os-reset_status` is given.
 pub(super) fn reset_status(body: &Bytes) -> Result<Map<String, Value>, Fault> {
+    asked(body, &[RESET_STATUS]).map(|(_, given)| given)
+}
+
+/// Which of the actions is asked for, and what it is given.
+pub(super) fn asked<'a>(
+    body: &Bytes,
+    known: &[&'a str],
+) -> Result<(&'a str, Map<String, Value>), Fault> {
     let document = input::json(body)?;
-    if document.get(RESET_STATUS).is_some() {
-        return input::body(body, RESET_STATUS);
+    if let Some(action) = known.iter().find(|action| document.get(action).is_some()) {
+        return Ok((action, input::body(body, action)?));
     }
     let named = document.as_object().and_then(|actions| actions.keys().next());
     Err(named.map_or_else(

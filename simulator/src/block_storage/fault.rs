@@ -33,7 +33,7 @@ impl Fault {
         )
     }
 
-    fn missing(message: impl Into<String>) -> Self {
+    pub(super) fn missing(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_FOUND, "itemNotFound", message)
     }
 
@@ -46,7 +46,7 @@ impl Fault {
         Self::new(StatusCode::FORBIDDEN, "forbidden", message)
     }
 
-    fn conflict(message: String) -> Self {
+    pub(super) fn conflict(message: String) -> Self {
         Self::new(StatusCode::CONFLICT, "conflictingRequest", message)
     }
 

@@ -37,6 +37,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Id {
     }
 }
 
+/// The `{id}` of a path and the `{key}` of something below it.
+pub(super) struct Item(pub(super) String, pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Item {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Fault> {
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|_| Fault::bad("Malformed request url"))?;
+        let param = |wanted: &str| {
+            let found = params.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.to_owned())
+        };
+        let both = param("id").zip(param("key"));
+        both.map(|(id, key)| Self(id, key)).ok_or_else(|| Fault::bad("Malformed request url"))
+    }
+}
+
 /// A value that the schema refuses.
 pub(super) fn invalid(name: &str, value: &Value, complaint: impl Display) -> Fault {
     let shown = value.as_str().map_or_else(|| repr(value), str::to_owned);
@@ -52,18 +70,21 @@ pub(super) fn json(bytes: &Bytes) -> Result<Value, Fault> {
     serde_json::from_slice(bytes).map_err(|_| Fault::bad("Malformed request body"))
 }
 
-/// The object under `key`, the only thing that the body is to hold.
-pub(super) fn body(bytes: &Bytes, key: &str) -> Result<Map<String, Value>, Fault> {
-    let mut top = match json(bytes)? {
-        Value::Object(top) => top,
+/// The whole body, which is an object.
+pub(super) fn object(bytes: &Bytes) -> Result<Map<String, Value>, Fault> {
+    match json(bytes)? {
+        Value::Object(top) => Ok(top),
         other @ (Value::Null
         | Value::Bool(_)
         | Value::Number(_)
         | Value::String(_)
-        | Value::Array(_)) => {
-            return Err(Fault::bad(format!("{} is not of type 'object'", repr(&other))));
-        }
-    };
+        | Value::Array(_)) => Err(Fault::bad(format!("{} is not of type 'object'", repr(&other)))),
+    }
+}
+
+/// The object under `key`, the only thing that the body is to hold.
+pub(super) fn body(bytes: &Bytes, key: &str) -> Result<Map<String, Value>, Fault> {
+    let mut top = object(bytes)?;
     let inner =
         top.remove(key).ok_or_else(|| Fault::bad(format!("'{key}' is a required property")))?;
     if let Some(complaint) = unexpected(&top, &[HINTS]) {
@@ -143,6 +164,32 @@ pub(super) fn required_name(
     };
     let value = given.unwrap_or(&Value::Null);
     Err(invalid(name, value, format_args!("{} {complaint}", repr(value))))
+}
+
+/// An optional name that has at least one character.
+pub(super) fn some_name(from: &Map<String, Value>, name: &str) -> Result<Option<String>, Fault> {
+    match from.get(name) {
+        Some(value @ Value::String(text)) if text.is_empty() => {
+            Err(invalid(name, value, format_args!("{} should be non-empty", repr(value))))
+        }
+        // a name of blanks is one for the schema
+        Some(Value::String(text)) if text.trim().is_empty() => Ok(Some(text.clone())),
+        _ => text(from, name),
+    }
+}
+
+/// The value of an extra spec: a text, or null.
+pub(super) fn spec(key: &str, value: &Value) -> Result<Option<String>, Fault> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.chars().count() > TEXT_LIMIT => {
+            Err(invalid(key, value, format_args!("{} is too long", repr(value))))
+        }
+        Value::String(text) => Ok(Some(text.clone())),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+            Err(mistyped(key, value, "'string', 'null'"))
+        }
+    }
 }
 
 /// The id of something, as a UUID, that has to be there.

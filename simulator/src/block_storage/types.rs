@@ -1,10 +1,9 @@
-//! Volume types and their encryption (cinder: `api/v3/types.py`,
-//! `api/contrib/volume_type_encryption.py`).
+//! Volume types (cinder: `api/v3/types.py`, `api/contrib/types_manage.py`).
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use cinder_db::{Encryption, VolumeType, VolumeTypeError};
+use cinder_db::{VolumeType, VolumeTypeChange, VolumeTypeError};
 use http::StatusCode;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,7 +19,6 @@ use crate::{Simulator, StateFileError};
 const KEY: &str = "volume_type";
 const IS_PUBLIC: &str = "os-volume-type-access:is_public";
 const MANAGE: &str = "volume_extension:type_create";
-const ENCRYPT: &str = "volume_extension:volume_type_encryption:create";
 
 /// What clients call the type that a volume gets when none is asked for.
 const DEFAULT: (&str, &str) = ("default", "__DEFAULT__");
@@ -73,14 +71,6 @@ pub(super) async fn show(Extension(caller): Asked, Id(id): Id) -> Result<Json<Va
     Ok(Json(json!({"volume_type": views::volume_type_in_full(&caller, &kind)})))
 }
 
-pub(super) async fn extra_specs(
-    Extension(caller): Asked,
-    Id(id): Id,
-) -> Result<Json<Value>, Fault> {
-    let kind = find(&caller, &id).await?;
-    Ok(Json(json!({"extra_specs": kind.extra_specs})))
-}
-
 pub(super) async fn create(
     State(simulator): State<Simulator>,
     Extension(caller): Asked,
@@ -101,7 +91,33 @@ pub(super) async fn create(
     };
     caller.store.create_volume_type(&kind).await?;
     let made = find(&caller, &kind.id).await?;
-    Ok(Json(json!({"volume_type": views::volume_type(&made)})))
+    Ok(Json(json!({"volume_type": views::volume_type(&caller, &made)})))
+}
+
+pub(super) async fn update(
+    Extension(caller): Asked,
+    Id(id): Id,
+    body: Bytes,
+) -> Result<Json<Value>, Fault> {
+    let given = input::body(&body, KEY)?;
+    input::only(&given, KEY, &["name", "description", "is_public"])?;
+    let change = VolumeTypeChange {
+        name: input::some_name(&given, "name")?,
+        description: input::text(&given, "description")?,
+        is_public: input::flag(&given, "is_public")?,
+    };
+    caller.must_be_admin("volume_extension:type_update")?;
+    if change.name.as_ref().is_some_and(|name| name.trim().is_empty()) {
+        return Err(Fault::bad("Volume type name can not be empty."));
+    }
+    if change == VolumeTypeChange::default() {
+        return Err(Fault::bad(
+            "Specify volume type name, description, is_public or a combination thereof.",
+        ));
+    }
+    caller.store.update_volume_type(&id, &change).await?;
+    let changed = find(&caller, &id).await?;
+    Ok(Json(json!({"volume_type": views::volume_type_of(&caller, &changed)})))
 }
 
 pub(super) async fn delete(Extension(caller): Asked, Id(id): Id) -> Result<StatusCode, Fault> {
@@ -110,58 +126,8 @@ pub(super) async fn delete(Extension(caller): Asked, Id(id): Id) -> Result<Statu
     Ok(StatusCode::ACCEPTED)
 }
 
-/// The encryption of a type, an empty object when it has none.
-pub(super) async fn show_encryption(
-    Extension(caller): Asked,
-    Id(id): Id,
-) -> Result<Json<Value>, Fault> {
-    caller.must_be_admin("volume_extension:volume_type_encryption:get")?;
-    let kind = find(&caller, &id).await?;
-    let shown = kind.encryption.as_ref().map(|found| views::encryption(&kind, found));
-    Ok(Json(shown.unwrap_or_else(|| json!({}))))
-}
-
-pub(super) async fn encrypt(
-    State(simulator): State<Simulator>,
-    Extension(caller): Asked,
-    Id(id): Id,
-    body: Bytes,
-) -> Result<Json<Value>, Fault> {
-    caller.must_be_admin(ENCRYPT)?;
-    let given = input::body(&body, "encryption")?;
-    let provider = input::required(&given, "encryption", "provider")?;
-    let control_location = input::required(&given, "encryption", "control_location")?;
-    if !["front-end", "back-end"].contains(&control_location.as_str()) {
-        let complaint = format!("'{control_location}' is not one of ['front-end', 'back-end']");
-        return Err(input::invalid("control_location", &json!(control_location), complaint));
-    }
-    let encryption = Encryption {
-        id: new_id(&simulator)?,
-        provider,
-        cipher: input::text(&given, "cipher")?,
-        key_size: input::size(&given, "key_size")?,
-        control_location: Some(control_location),
-    };
-    caller.store.create_encryption(&id, &encryption).await.map_err(|error| match error {
-        VolumeTypeError::Exists(_) => {
-            Fault::bad(format!("Volume type encryption for type {id} already exists."))
-        }
-        VolumeTypeError::NotFound(_) | VolumeTypeError::InUse(_) | VolumeTypeError::Db(_) => {
-            error.into()
-        }
-    })?;
-    Ok(Json(json!({"encryption": {
-        "volume_type_id": id,
-        "encryption_id": encryption.id,
-        "provider": encryption.provider,
-        "cipher": encryption.cipher,
-        "key_size": encryption.key_size,
-        "control_location": encryption.control_location,
-    }})))
-}
-
 /// A type that the caller sees, by its id alone.
-async fn find(caller: &Caller, id: &str) -> Result<VolumeType, Fault> {
+pub(super) async fn find(caller: &Caller, id: &str) -> Result<VolumeType, Fault> {
     let found = caller.store.volume_type(&caller.scope(), id).await?;
     found.filter(|kind| kind.id == id).ok_or_else(|| Fault::not_found("Volume type", id))
 }
@@ -172,6 +138,16 @@ pub(super) async fn named(caller: &Caller, id_or_name: &str) -> Result<VolumeTyp
     let kind =
         if Uuid::parse_str(id_or_name).is_ok() { "Volume type" } else { "Volume type with name" };
     found.ok_or_else(|| Fault::not_found(kind, id_or_name))
+}
+
+/// Why a type was not changed; `in_use` says it where volumes have it.
+pub(super) fn refused(error: VolumeTypeError, in_use: &str) -> Fault {
+    match error {
+        VolumeTypeError::InUse(_) => Fault::bad(in_use),
+        VolumeTypeError::NotFound(_) | VolumeTypeError::Exists(_) | VolumeTypeError::Db(_) => {
+            error.into()
+        }
+    }
 }
 
 pub(super) fn new_id(simulator: &Simulator) -> Result<String, Fault> {

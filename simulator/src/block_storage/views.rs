@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use time::PrimitiveDateTime;
 use time::macros::format_description;
 
-use super::Caller;
+use super::{Caller, extra_specs};
 
 /// Naive UTC with microseconds, as Python's `isoformat` writes it.
 fn instant(at: Option<PrimitiveDateTime>) -> Value {
@@ -137,20 +137,26 @@ pub(super) fn snapshot_in_full(caller: &Caller, snapshot: &Snapshot) -> Value {
     view
 }
 
-/// What the request that makes a type is answered with.
-pub(super) fn volume_type(kind: &VolumeType) -> Value {
+/// What the request that changes a type is answered with.
+pub(super) fn volume_type_of(caller: &Caller, kind: &VolumeType) -> Value {
     json!({
         "id": kind.id,
         "name": kind.name,
         "is_public": kind.is_public,
-        "os-volume-type-access:is_public": kind.is_public,
         "description": kind.description,
-        "extra_specs": kind.extra_specs,
+        "extra_specs": extra_specs::shown(caller, kind),
     })
 }
 
+/// What the request that makes a type is answered with: access is an extension of Cinder's.
+pub(super) fn volume_type(caller: &Caller, kind: &VolumeType) -> Value {
+    let mut view = volume_type_of(caller, kind);
+    merge(&mut view, json!({"os-volume-type-access:is_public": kind.is_public}));
+    view
+}
+
 pub(super) fn volume_type_in_full(caller: &Caller, kind: &VolumeType) -> Value {
-    let mut view = volume_type(kind);
+    let mut view = volume_type(caller, kind);
     if caller.is_admin() {
         merge(&mut view, json!({"qos_specs_id": null}));
     }

@@ -102,7 +102,8 @@ impl Resource for Domains {
     ) -> Result<(), Refusal> {
         check_mutable(record, "update", Self::ONE, Some(&changes))?;
         if let Some(name) = changes.get("name").and_then(Value::as_str) {
-            check_name(identity, name.trim(), &record.id)?;
+            check_federated(name)?;
+            check_unique(identity, name.trim(), &record.id)?;
         }
         changes.retain(|key, _| !NOT_A_DOMAINS.contains(&key.as_str()));
         apply(record, changes);
@@ -120,9 +121,16 @@ impl Resource for Domains {
 }
 
 pub(super) fn check_name(identity: &Identity, name: &str, id: &str) -> Result<(), Refusal> {
-    if name.to_lowercase() == FEDERATED {
-        return Err(Refusal::Crash);
-    }
+    check_federated(name)?;
+    check_unique(identity, name, id)
+}
+
+/// Upstream makes sure of this by an assertion.
+fn check_federated(name: &str) -> Result<(), Refusal> {
+    if name.to_lowercase() == FEDERATED { Err(Refusal::Crash) } else { Ok(()) }
+}
+
+fn check_unique(identity: &Identity, name: &str, id: &str) -> Result<(), Refusal> {
     let mut domains = identity.directory().all(Kind::Domain).iter();
     if domains.any(|one| one.id != id && one.name() == name) {
         let details = format!(
@@ -144,6 +152,7 @@ pub(super) fn options(given: Option<&Value>) -> Value {
 pub(super) fn apply(record: &mut Record, changes: Fields) {
     for (key, value) in changes {
         let value = match (key.as_str(), value) {
+            ("name", Value::String(name)) => Value::String(name.trim().to_owned()),
             ("enabled", value) => Value::Bool(is_on(Some(&value))),
             ("options", value) => {
                 let mut all = record.fields.remove("options").unwrap_or_else(|| json!({}));

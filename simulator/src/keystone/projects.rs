@@ -165,7 +165,7 @@ impl Resource for Projects {
             return Err(Refusal::Malformed("Update of `is_domain` is not allowed.".to_owned()));
         }
         let (was_enabled, directory) = (record.is_enabled(), identity.directory());
-        changes.remove("id");
+        let names_itself = changes.remove("id").is_some();
         apply(record, changes);
         if was_enabled
             && !record.is_enabled()
@@ -184,8 +184,9 @@ impl Resource for Projects {
                 record.id
             )));
         }
-        // The real one stumbles over the message that it wants to give.
-        check_unique(directory, record).map_err(|_| Refusal::Crash)
+        // The real one stumbles over its message unless the body has the id for it.
+        let is_unique = check_unique(directory, record);
+        is_unique.map_err(|conflict| if names_itself { conflict } else { Refusal::Crash })
     }
 
     fn store(directory: &mut Directory, mut record: Record) {

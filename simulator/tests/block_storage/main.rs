@@ -4,5 +4,6 @@
 
 mod cloud;
 mod refusals;
+mod types;
 mod views;
 mod volumes;

@@ -1,5 +1,6 @@
 //! Every way to fail, each with what the caller sees, what has happened, and what the log says.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use serde_json::json;
@@ -217,13 +218,12 @@ async fn a_request_takes_effect_although_its_caller_went_away() {
     }
     before.release();
     // Another request, whose effect comes after the first one's.
-    let second = create(&cloud, &x, "second");
-    let test = async {
-        after.reached().await;
-        after.release();
-    };
-    let (reply, ()) = tokio::join!(second, test);
-    assert_eq!(reply.unwrap().status, 201);
+    let mut second = pin!(create(&cloud, &x, "second"));
+    tokio::select! {
+        reply = &mut second => panic!("not held, as if it were the first: {:?}", reply.map(|_| ())),
+        () = after.reached() => after.release(),
+    }
+    assert_eq!(second.await.unwrap().status, 201);
     let names: Vec<_> = cloud.simulator.secrets().into_iter().filter_map(|one| one.name).collect();
     assert_eq!(names, ["abandoned", "second"]);
 }
