@@ -3,7 +3,7 @@
 //! cargo-mutants changes the code, one place at a time, and runs the tests of the crate. A mutant
 //! that survives is a property that nobody checks: it gets a test, or an entry with its reason in
 //! `xtask/survivors.toml`. A survivor without an entry fails the run, and so does an entry whose
-//! mutant no longer survives. Where most mutants are caught by few tests, those come first, and only
+//! mutant no longer survives. Where few tests catch most mutants, those come first, and only
 //! what they let live is judged by all tests.
 
 use std::collections::{BTreeMap, BTreeSet};
