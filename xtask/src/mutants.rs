@@ -3,7 +3,8 @@
 //! cargo-mutants changes the code, one place at a time, and runs the tests of the crate. A mutant
 //! that survives is a property that nobody checks: it gets a test, or an entry with its reason in
 //! `xtask/survivors.toml`. A survivor without an entry fails the run, and so does an entry whose
-//! mutant no longer survives.
+//! mutant no longer survives. Where few tests catch most mutants, those come first, and only
+//! what they let live is judged by all tests.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -21,10 +22,17 @@ struct Part {
     name: &'static str,
     package: &'static str,
     files: &'static [&'static str],
+    /// Few tests that judge most of it: their target, and how their names begin.
+    first: Option<(&'static str, &'static [&'static str])>,
 }
 
 const PARTS: &[Part] = &[
-    Part { name: "core", package: "transfer-core", files: &["crates/transfer-core/src/**/*.rs"] },
+    Part {
+        name: "core",
+        package: "transfer-core",
+        files: &["crates/transfer-core/src/**/*.rs"],
+        first: None,
+    },
     Part {
         name: "store",
         package: "cinder-db",
@@ -38,11 +46,16 @@ const PARTS: &[Part] = &[
             "crates/cinder-db/src/journal.rs",
             "crates/cinder-db/src/transfers.rs",
         ],
+        first: Some((
+            "store",
+            &["claims::", "debts::", "ends::", "fences::", "restore::", "transfers::"],
+        )),
     },
     Part {
         name: "engine",
         package: "transfer-engine",
         files: &["crates/transfer-engine/src/**/*.rs"],
+        first: None,
     },
 ];
 
@@ -100,9 +113,9 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     for part in parts {
         let output = workspace.target.join("mutants").join(part.name);
         if !options.report {
-            mutate(workspace, part, options, &output)?;
+            mutate_part(workspace, part, options, &output)?;
         }
-        let outcome = read(&output.join("mutants.out"))?;
+        let outcome = read_part(&output)?;
         println!("{}", score(part.name, &outcome));
         for mutant in &outcome.survived {
             println!("  {mutant}\n    {}", reasons.get(mutant.as_str()).unwrap_or(&"NO REASON"));
@@ -121,8 +134,46 @@ impl Part {
     }
 }
 
-/// Runs cargo-mutants; it copies the workspace and leaves this one alone.
-fn mutate(workspace: &Workspace, part: &Part, options: &Options, output: &Path) -> Result<()> {
+/// The rounds of a part, as their folders are called.
+const FIRST: &str = "first";
+const ALL: &str = "all";
+
+fn mutate_part(workspace: &Workspace, part: &Part, options: &Options, output: &Path) -> Result<()> {
+    if output.exists() {
+        std::fs::remove_dir_all(output).with_context(|| output.display().to_string())?;
+    }
+    let all = ["--cargo-arg=--tests".to_owned()];
+    let Some((target, tests)) = part.first else {
+        return mutate(workspace, part, options, &output.join(ALL), &all, &[]);
+    };
+    let directory = output.join(FIRST);
+    let few = [format!("--cargo-arg=--test={target}")];
+    mutate(workspace, part, options, &directory, &few, tests)?;
+    let mut live = lines(&directory, "missed.txt")?;
+    live.extend(lines(&directory, "timeout.txt")?);
+    if live.is_empty() {
+        return Ok(());
+    }
+    let only = live.iter().map(|mutant| format!("--re=^{}$", pattern(mutant)));
+    let all: Vec<String> = all.into_iter().chain(only).collect();
+    mutate(workspace, part, options, &output.join(ALL), &all, &[])
+}
+
+/// A regular expression for this text: what may have a meaning there stands for any character.
+fn pattern(text: &str) -> String {
+    text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '.' }).collect()
+}
+
+/// Runs cargo-mutants; it copies the workspace and leaves this one alone. Without `tests`, whose
+/// names begin like that, all tests judge.
+fn mutate(
+    workspace: &Workspace,
+    part: &Part,
+    options: &Options,
+    output: &Path,
+    chosen: &[String],
+    tests: &[&str],
+) -> Result<()> {
     let installed = workspace.cargo(["mutants", "--version"]).output();
     ensure!(
         installed.is_ok_and(|output| output.status.success()),
@@ -133,10 +184,18 @@ fn mutate(workspace: &Workspace, part: &Part, options: &Options, output: &Path) 
     for file in part.files {
         mutants.args(["--file", file]);
     }
+    // Debug information would be most of what a mutant's build takes.
     mutants
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_PROFILE_TEST_DEBUG", "0")
+        .args(chosen)
         .args(["--jobs", &options.jobs.to_string(), "--timeout", &options.timeout.to_string()])
         .arg("--output")
         .arg(output);
+    if !tests.is_empty() {
+        // The first is for cargo-mutants, the second for cargo.
+        mutants.args(["--", "--"]).args(tests);
+    }
     println!("$ {}", crate::process::shown(&mutants));
     let status = mutants.status().context("cargo mutants does not start")?;
     // 2: some survived, 3: some ran out of time
@@ -144,17 +203,39 @@ fn mutate(workspace: &Workspace, part: &Part, options: &Options, output: &Path) 
     Ok(())
 }
 
-fn read(directory: &Path) -> Result<Outcome> {
-    let lines = |name: &str| -> Result<Vec<String>> {
-        let path = directory.join(name);
-        let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-        Ok(text.lines().map(unnumbered).collect())
-    };
+/// A list that cargo-mutants has left in a round's folder.
+fn lines(round: &Path, name: &str) -> Result<Vec<String>> {
+    let path = round.join("mutants.out").join(name);
+    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    Ok(text.lines().map(str::to_owned).collect())
+}
+
+/// What became of a part: what the first round has not caught is the other round's.
+fn read_part(output: &Path) -> Result<Outcome> {
+    let first = output.join(FIRST);
+    let all = output.join(ALL);
+    let first = if first.exists() { Some(read(&first)?) } else { None };
+    match first {
+        Some(first) if !all.exists() => Ok(first),
+        Some(first) => {
+            let last = read(&all)?;
+            Ok(Outcome {
+                caught: first.caught + last.caught,
+                unviable: first.unviable + last.unviable,
+                ..last
+            })
+        }
+        None => read(&all),
+    }
+}
+
+fn read(round: &Path) -> Result<Outcome> {
+    let survived = lines(round, "missed.txt")?;
     Ok(Outcome {
-        caught: lines("caught.txt")?.len(),
-        hung: lines("timeout.txt")?.len(),
-        unviable: lines("unviable.txt")?.len(),
-        survived: lines("missed.txt")?.into_iter().collect(),
+        caught: lines(round, "caught.txt")?.len(),
+        hung: lines(round, "timeout.txt")?.len(),
+        unviable: lines(round, "unviable.txt")?.len(),
+        survived: survived.iter().map(|line| unnumbered(line)).collect(),
     })
 }
 
@@ -206,17 +287,25 @@ mod tests {
     #[test]
     fn a_run_is_read_without_its_line_numbers() {
         let directory = std::env::temp_dir().join(format!("mutants-{}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
-        for (name, text) in [
-            ("caught.txt", "a.rs:1:2: replace x -> y\n"),
-            ("timeout.txt", "a.rs:3:4: delete !\n"),
-            ("unviable.txt", ""),
-            ("missed.txt", "a.rs:5:6: replace z -> Option<a::B> with None\n"),
-        ] {
-            std::fs::write(directory.join(name), text).unwrap();
-        }
-        let outcome = read(&directory).unwrap();
+        let missed = "a.rs:5:6: replace z -> Option<a::B> with None\n";
+        let write = |round: &str, [caught, timeout, unviable, missed]: [&str; 4]| {
+            let round = directory.join(round).join("mutants.out");
+            std::fs::create_dir_all(&round).unwrap();
+            for (name, text) in [
+                ("caught.txt", caught),
+                ("timeout.txt", timeout),
+                ("unviable.txt", unviable),
+                ("missed.txt", missed),
+            ] {
+                std::fs::write(round.join(name), text).unwrap();
+            }
+        };
+        write(ALL, ["a.rs:1:2: replace x -> y\n", "a.rs:3:4: delete !\n", "", missed]);
+        let outcome = read_part(&directory).unwrap();
+        write(FIRST, ["b.rs:1:2: c\nb.rs:1:2: d\n", "a.rs:3:4: delete !\n", "e\n", missed]);
+        let both = read_part(&directory).unwrap();
         std::fs::remove_dir_all(&directory).unwrap();
+        assert_eq!((both.caught, both.hung, both.unviable, both.survived.len()), (3, 1, 1, 1));
         let survived = "a.rs: replace z -> Option<a::B> with None".to_owned();
         assert_eq!(outcome.survived, BTreeSet::from([survived]));
         assert_eq!(

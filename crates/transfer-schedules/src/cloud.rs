@@ -18,7 +18,7 @@ use keystone_client::{
 use openstack_http::{Exchange, InProcess, Limits, Password, Token};
 use simulator::faults::FaultyService;
 use simulator::{Checkpoint, Config, Simulator};
-use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
 use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
@@ -54,6 +54,8 @@ const WRITTEN: [&str; 7] = [
     "volume_transfer_hand_overs",
     "volume_transfer_debts",
 ];
+/// No run takes as long; the key manager asks for a longer wait than this.
+const HOUR: Duration = Duration::from_secs(3600);
 /// No run takes as long.
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -71,6 +73,8 @@ pub(crate) struct Cloud {
     keystone: InProcess,
     checkpoint: Checkpoint,
     restore: String,
+    /// The statement that gives every row that runs write.
+    look: String,
     tokens: Tokens,
     /// The world at the start.
     pub(crate) world: World,
@@ -98,6 +102,32 @@ impl RawSql {
         Ok(())
     }
 
+    /// The statement for [`Cloud::rows`].
+    async fn all_rows(&self) -> Result<String, Broken> {
+        let mut connection = self.0.lock().await;
+        let mut selects = Vec::new();
+        for (place, table) in WRITTEN.into_iter().enumerate() {
+            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
+            let columns = sqlx::query(AssertSqlSafe(columns)).fetch_all(&mut *connection).await;
+            let mut texts = Vec::new();
+            for column in columns.map_err(broken)? {
+                let column: String = column.try_get(0).map_err(broken)?;
+                // Reservations are found by another name than their number.
+                if (table, column.as_str()) != ("reservations", "id") {
+                    texts.extend(decisive(&column).map(|text| format!("({text})")));
+                }
+            }
+            let texts = texts.join(" || '|' || ");
+            let live = if table == "reservations" { "NOT deleted" } else { "TRUE" };
+            selects.push(format!(
+                "SELECT '{table}' AS name, {texts} AS row, {place} AS place, rowid AS number \
+                 FROM {table} WHERE {live}"
+            ));
+        }
+        let all = selects.join(" UNION ALL ");
+        Ok(format!("SELECT name, row FROM ({all}) ORDER BY place, number"))
+    }
+
     /// Keeps a copy of every table aside; gives the statements that bring back what runs write.
     async fn keep(&self) -> Result<String, Broken> {
         let mut connection = self.0.lock().await;
@@ -123,6 +153,21 @@ impl RawSql {
     }
 }
 
+/// What of a column decides anything; `None` when nothing does.
+fn decisive(column: &str) -> Option<String> {
+    let now = "unixepoch('now', 'subsec') * 1000";
+    match column {
+        "expire" | "last_error" => None,
+        "lease_expires_at_ms" => Some(format!("{column} > {now}")),
+        // Due payments are made in the order in which they became due: that of the rows, unless
+        // somebody had them all be due.
+        "due_at_ms" => Some(format!("({column} > {now}) + 2 * ({column} = 0)")),
+        _ if column.ends_with("_at_ms") => None,
+        _ if column.ends_with("_at") => Some(format!("{column} IS NULL")),
+        _ => Some(format!("quote({column})")),
+    }
+}
+
 impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
     pub(crate) async fn prepare(start: Start) -> Result<Self, Broken> {
@@ -142,6 +187,7 @@ impl Cloud {
             keystone: in_process(simulator.keystone_service()),
             checkpoint: simulator.checkpoint(),
             restore: String::new(),
+            look: String::new(),
             tokens: Tokens(BTreeMap::new()),
             world: store.world_rows(&ProjectId::new("")).await.map_err(broken)?,
             offer: None,
@@ -156,6 +202,7 @@ impl Cloud {
         cloud.world = cloud.simulator.world(&cloud.store).await.map_err(broken)?;
         cloud.checkpoint = cloud.simulator.checkpoint();
         cloud.restore = cloud.raw.keep().await?;
+        cloud.look = cloud.raw.all_rows().await?;
         cloud.idle().await?;
         Ok(cloud)
     }
@@ -172,6 +219,24 @@ impl Cloud {
             std::thread::yield_now();
         }
         Ok(())
+    }
+
+    /// The rows that runs write, by table, in the order in which they were inserted; without what
+    /// decides nothing.
+    pub(crate) async fn rows(&self) -> Result<Vec<(String, String)>, Broken> {
+        let mut connection = self.raw.0.lock().await;
+        let rows = sqlx::query(AssertSqlSafe(self.look.as_str()));
+        let rows = rows.fetch_all(&mut *connection).await.map_err(broken)?;
+        let read = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(broken)
+    }
+
+    /// Ids of people and projects.
+    pub(crate) fn constants(&self) -> Vec<String> {
+        let callers = self.tokens.0.values().flatten();
+        let ids = callers.flat_map(|one| [one.project.as_str(), one.user.as_str()]);
+        let service = self.world.service.as_str();
+        ids.chain([service]).map(str::to_owned).collect()
     }
 
     /// Goes back to the start.
@@ -191,8 +256,9 @@ impl Cloud {
         let clock: Clock = Arc::new(OffsetDateTime::now_utc);
         let session =
             ServiceSession::new(self.keystone()?, credentials("cinder", "service"), clock);
-        // No pause: nothing waits for time to pass.
-        let options = Options { pause: Duration::ZERO, ..Options::default() };
+        // Nothing waits for time to pass, and none passes, should the whole process stand still.
+        let options =
+            Options { pause: Duration::ZERO, lease: DAY, patience: HOUR, ..Options::default() };
         Ok(Engine::new(store, barbican, Arc::new(session), QuotaLimits::default(), options))
     }
 

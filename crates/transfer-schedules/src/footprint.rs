@@ -36,6 +36,11 @@ impl Footprint {
         self.writes.insert(resource);
     }
 
+    /// Whatever was read or written.
+    pub(crate) fn touched(&self) -> impl Iterator<Item = &Resource> {
+        self.reads.union(&self.writes)
+    }
+
     /// Whether neither writes what the other touches, so that their order makes no difference.
     pub(crate) fn is_independent_of(&self, other: &Self) -> bool {
         !self.disturbs(other) && !other.disturbs(self)

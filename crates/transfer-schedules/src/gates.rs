@@ -11,6 +11,7 @@ use crate::choice::Fault;
 use crate::footprint::{Footprint, Resource};
 use bytes::Bytes;
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
@@ -161,8 +162,7 @@ impl Gates {
         let mut turns = 0;
         while turns < TURNS {
             if self.moves() {
-                let changed = tokio::time::timeout(STUCK, self.changed.notified()).await;
-                changed.map_err(|_elapsed| Broken::Stuck)?;
+                self.something_changes().await?;
                 turns = 0;
                 continue;
             }
@@ -174,6 +174,17 @@ impl Gates {
             }
         }
         Ok(())
+    }
+
+    /// Waits for news. Second by second: if the whole process stands still, it is one of them.
+    async fn something_changes(&self) -> Result<(), Broken> {
+        let mut changed = pin!(self.changed.notified());
+        for _second in 0..STUCK.as_secs() {
+            if tokio::time::timeout(Duration::from_secs(1), changed.as_mut()).await.is_ok() {
+                return Ok(());
+            }
+        }
+        Err(Broken::Stuck)
     }
 
     fn moves(&self) -> bool {
@@ -251,6 +262,19 @@ impl Gates {
 
     pub(crate) fn take_late(&self) -> Option<Late> {
         self.lock().late.take()
+    }
+
+    /// Where everybody stands, how far each has come, and what has not landed yet, in words. The
+    /// service's tokens are told by their number: one that has ended is not used again.
+    pub(crate) fn describe(&self) -> String {
+        let standing = self.standing();
+        let state = self.lock();
+        let come = state.actors.iter().map(|one| {
+            let Progress { begun, told, was_taken_over, over, crashed, ended_tokens } = one;
+            (begun, told, was_taken_over, over, crashed, ended_tokens.len())
+        });
+        let late = state.late.as_ref().map(|late| (late.actor, &late.ask, late.request.body()));
+        format!("{standing:?} {:?} {late:?}", come.collect::<Vec<_>>())
     }
 
     pub(crate) fn offer(&self) -> Option<KnownOffer> {

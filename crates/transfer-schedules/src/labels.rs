@@ -8,6 +8,11 @@ use transfer_core::{AbortCause, HandOver, HandOverId, Phase, World};
 /// A transaction that changed nothing and whose purpose is not known.
 pub(crate) const TRANSACTION: &str = "run a transaction";
 
+/// The transactions after which a driver's row in the journal says all that the driver knows of its
+/// hand-over.
+pub(crate) const WRITTEN_DOWN: [&str; 5] =
+    ["claim", "take over and claim", "save the state", "commit", "abort"];
+
 /// What a step was; `asks` is what the choosing actor stood at.
 pub(crate) fn label(
     choice: Choice,

@@ -11,7 +11,9 @@
 //! leases run out, recovery runs and every project pays, and the world has to be at rest.
 //!
 //! Of two steps that do not touch what the other writes only one order is run; no world is left out
-//! by it. The module `search` says what this relies on.
+//! by it. The module `search` says what this relies on. Triples with something that goes wrong are
+//! too many even so: of them, a situation that has been seen is not continued again. The module
+//! `matching` says what a situation is.
 //!
 //! **Not covered here:** more than one fault in a schedule, real time, other databases, and two
 //! transactions that run at the same moment (SQLite has one writer).
@@ -22,6 +24,7 @@ mod doors;
 mod footprint;
 mod gates;
 mod labels;
+mod matching;
 mod names;
 mod run;
 mod scenario;

@@ -2,7 +2,7 @@
 
 use crate::choice::{ReplayError, parse, print};
 use crate::cloud::Cloud;
-use crate::scenario::{Act, Scenario, Start, alone, pairs, triples};
+use crate::scenario::{Act, MOST_ACTORS, Scenario, Start, alone, pairs, triples};
 use crate::search::{Bounds, Search};
 use crate::{Broken, Planted, situations, telling};
 use std::collections::BTreeMap;
@@ -36,7 +36,8 @@ pub enum Depth {
     /// Pairs with one fault, triples without, one key; pairs without faults and each operation by
     /// itself with one fault, two keys.
     Standard,
-    /// Pairs with one fault, two keys; triples with one fault, one key.
+    /// Pairs with one fault, two keys; triples with one fault, one key, where what has been seen is
+    /// not continued.
     Deep,
 }
 
@@ -64,7 +65,8 @@ pub struct ScenarioReport {
     pub faults: bool,
     /// Schedules that were run to rest.
     pub schedules: u64,
-    /// Schedules that were given up: all that could follow had been run in another order.
+    /// Schedules that were given up: all that could follow had been run in another order, or from
+    /// the same situation.
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,
@@ -77,7 +79,8 @@ pub struct ScenarioReport {
 pub struct Report {
     /// Schedules that were run to rest.
     pub schedules: u64,
-    /// Schedules that were given up: all that could follow had been run in another order.
+    /// Schedules that were given up: all that could follow had been run in another order, or from
+    /// the same situation.
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,
@@ -156,9 +159,13 @@ pub fn replay(schedule: &str) -> Result<Trace, ReplayError> {
 
 fn jobs(options: Options) -> Vec<Job> {
     let with = |scenarios: Vec<Scenario>, faults| {
-        scenarios.into_iter().map(move |scenario| Job {
-            scenario: Scenario { planted: options.planted, ..scenario },
-            bounds: Bounds { faults, reduced: true, keeps_ends: false },
+        scenarios.into_iter().map(move |scenario| {
+            // Fewer situations than schedules come about, but telling them apart takes its time.
+            let matched = faults && scenario.acts.len() == MOST_ACTORS;
+            Job {
+                scenario: Scenario { planted: options.planted, ..scenario },
+                bounds: Bounds { faults, reduced: true, matched, keeps_all: false },
+            }
         })
     };
     let mut jobs: Vec<Job> = match options.depth {

@@ -21,12 +21,13 @@ use crate::choice::Choice;
 use crate::cloud::Cloud;
 use crate::footprint::Footprint;
 use crate::labels::{TRANSACTION, label};
+use crate::matching::{Follower, Memory, Seen};
 use crate::scenario::Scenario;
 use crate::stage::Stage;
 use crate::{Broken, situations, telling};
 use std::collections::BTreeSet;
-use transfer_core::World;
 use transfer_core::invariants::{Told, check, check_at_rest};
+use transfer_core::{Invariant, World};
 use transfer_model::Coverage;
 
 /// What a search runs.
@@ -36,8 +37,10 @@ pub(crate) struct Bounds {
     pub(crate) faults: bool,
     /// Whether sleep sets leave out what differs in the order of independent steps only.
     pub(crate) reduced: bool,
-    /// Whether the worlds at the end are kept.
-    pub(crate) keeps_ends: bool,
+    /// Whether situations that have been seen are not continued.
+    pub(crate) matched: bool,
+    /// Whether the worlds at the end are kept, and what is broken does not end the search.
+    pub(crate) keeps_all: bool,
 }
 
 /// What a search has come to so far.
@@ -45,7 +48,8 @@ pub(crate) struct Bounds {
 pub(crate) struct Found {
     /// Runs that came to rest.
     pub(crate) schedules: u64,
-    /// Runs that were given up because all that could follow had been run in another order.
+    /// Runs that were given up because all that could follow had been run in another order, or from
+    /// the same situation.
     pub(crate) cut: u64,
     /// Steps of all runs, repeated ones included.
     pub(crate) steps: u64,
@@ -55,6 +59,8 @@ pub(crate) struct Found {
     pub(crate) violation: Option<Vec<Choice>>,
     /// How runs ended, if that is kept: the world, ids renamed, and what each caller was told.
     pub(crate) ends: BTreeSet<(World, Vec<Option<Told>>)>,
+    /// Which invariants were broken by which steps, if that is kept.
+    pub(crate) broken: BTreeSet<(Invariant, &'static str)>,
 }
 
 /// A choice that has been taken, and what its step was.
@@ -76,6 +82,9 @@ struct Point {
     explored: Vec<Taken>,
     /// The step that was taken, once it was.
     taken: Option<Taken>,
+    /// What actors remember after it, and whether it brought about new ids.
+    memories: Vec<Memory>,
+    has_new_ids: bool,
 }
 
 /// The search of one scenario.
@@ -84,10 +93,23 @@ pub(crate) struct Search<'a> {
     scenario: &'a Scenario,
     bounds: Bounds,
     path: Vec<Point>,
+    seen: Seen,
     pub(crate) found: Found,
 }
 
 impl Point {
+    fn new(options: Vec<Choice>, asleep: Vec<Taken>) -> Self {
+        Self {
+            options,
+            at: 0,
+            asleep,
+            explored: Vec::new(),
+            taken: None,
+            memories: Vec::new(),
+            has_new_ids: false,
+        }
+    }
+
     fn choice(&self) -> Choice {
         self.options[self.at]
     }
@@ -128,7 +150,14 @@ fn are_independent(one: &Taken, other: &Taken) -> bool {
 
 impl<'a> Search<'a> {
     pub(crate) fn new(cloud: &'a Cloud, scenario: &'a Scenario, bounds: Bounds) -> Self {
-        Self { cloud, scenario, bounds, path: Vec::new(), found: Found::default() }
+        Self {
+            cloud,
+            scenario,
+            bounds,
+            path: Vec::new(),
+            seen: Seen::default(),
+            found: Found::default(),
+        }
     }
 
     /// Runs the next schedule. False when there is none left, or a violation was found.
@@ -167,14 +196,25 @@ impl<'a> Search<'a> {
 
     async fn run(&mut self) -> Result<(), Broken> {
         let mut stage = Stage::set(self.cloud, self.scenario).await?;
+        let mut follower = match self.bounds.matched {
+            true => Some(Follower::new(self.cloud, self.scenario).await?),
+            false => None,
+        };
         let repeated = self.path.len().saturating_sub(1);
-        for index in 0..repeated {
-            stage.carry_out(self.path[index].choice()).await?;
+        for point in &self.path[..repeated] {
+            stage.carry_out(point.choice()).await?;
             self.found.steps += 1;
+            if let Some(follower) = follower.as_mut().filter(|_| point.has_new_ids) {
+                follower.look(Some(point.choice())).await?;
+            }
+        }
+        if let (Some(follower), Some(last)) = (&mut follower, self.path[..repeated].last()) {
+            follower.look(None).await?;
+            follower.memories.clone_from(&last.memories);
         }
         let mut before = stage.world().await?;
         if !self.path.is_empty() {
-            before = self.step(&mut stage, before).await?;
+            before = self.step(&mut stage, follower.as_mut(), before).await?;
         }
         while self.found.violation.is_none() {
             let last = self.path.last();
@@ -182,6 +222,14 @@ impl<'a> Search<'a> {
                 Some(point) if self.bounds.reduced => point.asleep_after(),
                 Some(_) | None => Vec::new(),
             };
+            if let Some(follower) = &follower {
+                let sleeping = asleep.iter().map(|one| one.choice).collect();
+                if self.seen.covers(follower.situation(&stage)?, sleeping) {
+                    self.found.cut += 1;
+                    self.count_situations(&stage);
+                    break;
+                }
+            }
             let mut options = stage.options(&before);
             options.retain(|choice| self.bounds.faults || !choice.is_fault());
             if options.is_empty() {
@@ -189,19 +237,24 @@ impl<'a> Search<'a> {
                 self.finish(&stage, &before);
                 break;
             }
-            let mut point = Point { options, at: 0, asleep, explored: Vec::new(), taken: None };
+            let mut point = Point::new(options, asleep);
             if point.sleeps(point.choice()) && !point.advance() {
                 self.found.cut += 1;
                 break;
             }
             self.path.push(point);
-            before = self.step(&mut stage, before).await?;
+            before = self.step(&mut stage, follower.as_mut(), before).await?;
         }
         stage.clear().await
     }
 
     /// Takes the last point's choice, for the first time.
-    async fn step(&mut self, stage: &mut Stage<'_>, before: World) -> Result<World, Broken> {
+    async fn step(
+        &mut self,
+        stage: &mut Stage<'_>,
+        follower: Option<&mut Follower<'_>>,
+        before: World,
+    ) -> Result<World, Broken> {
         let Some(point) = self.path.last_mut() else { return Ok(before) };
         let choice = point.choice();
         let ask = match choice {
@@ -222,19 +275,30 @@ impl<'a> Search<'a> {
         } else {
             check(&after, &history)
         };
+        if let Some(follower) = follower {
+            let ask = ask.as_ref();
+            point.has_new_ids = follower.step(stage, choice, ask, &footprint, label).await?;
+            point.memories.clone_from(&follower.memories);
+        }
         point.taken = Some(Taken { choice, footprint, label });
-        if !broken.is_empty() {
+        if self.bounds.keeps_all {
+            self.found.broken.extend(broken.iter().map(|one| (one.invariant, label)));
+        } else if !broken.is_empty() {
             self.found.violation = Some(self.choices());
         }
         Ok(after)
     }
 
-    fn finish(&mut self, stage: &Stage<'_>, world: &World) {
+    fn count_situations(&mut self, stage: &Stage<'_>) {
         let taken = self.path.iter().filter_map(|point| point.taken.as_ref());
         let steps: Vec<_> = taken.map(|taken| (taken.choice, taken.label)).collect();
         let coverage = &mut self.found.coverage;
         situations::count(coverage, self.scenario, &steps, &stage.progress());
-        if self.bounds.keeps_ends {
+    }
+
+    fn finish(&mut self, stage: &Stage<'_>, world: &World) {
+        self.count_situations(stage);
+        if self.bounds.keeps_all {
             let told = stage.progress().iter().map(|one| one.told).collect();
             self.found.ends.insert((telling::without_names(world), told));
         }
@@ -252,14 +316,13 @@ fn outcome(choice: Choice) -> &'static str {
 mod tests {
     use super::*;
 
-    fn explore(name: &str, faults: bool, reduced: bool) -> Found {
+    fn explore(name: &str, faults: bool, reduced: bool, matched: bool) -> Found {
         let scenario: Scenario = name.parse().unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let cloud = runtime.block_on(Cloud::prepare(scenario.start)).unwrap();
-        let bounds = Bounds { faults, reduced, keeps_ends: true };
+        let bounds = Bounds { faults, reduced, matched, keeps_all: true };
         let mut search = Search::new(&cloud, &scenario, bounds);
         while search.next().unwrap() {}
-        assert_eq!(search.found.violation, None);
         search.found
     }
 
@@ -270,10 +333,39 @@ mod tests {
             ("available-1:initiate+cancel", false),
             ("offered-1:initiate+recovery", true),
         ] {
-            let (reduced, full) = (explore(name, faults, true), explore(name, faults, false));
+            let (reduced, full) =
+                (explore(name, faults, true, false), explore(name, faults, false, false));
+            assert_eq!((&reduced.broken, &full.broken), (&BTreeSet::new(), &BTreeSet::new()));
             assert_eq!(reduced.ends, full.ends, "{name}");
             assert_eq!(full.cut, 0, "{name}");
             assert!(reduced.schedules < full.schedules, "{name}: {}", full.schedules);
+        }
+    }
+
+    /// What a search has come across, however often.
+    fn visited(found: &Found) -> BTreeSet<String> {
+        let Coverage { steps, situations, .. } = &found.coverage;
+        let steps = steps.iter().flat_map(|(step, outcomes)| {
+            outcomes.keys().map(move |outcome| format!("{step}: {outcome}"))
+        });
+        let situations = situations.iter().filter(|(_, count)| **count > 0);
+        steps.chain(situations.map(|(name, _)| name.to_string())).collect()
+    }
+
+    #[test]
+    fn what_has_been_seen_would_come_to_nothing_new() {
+        for (name, faults) in [
+            ("offered-1:accept-y+recovery", true),
+            ("delete-before-commit/offered-1:accept-y+cancel", false),
+            ("repoint-volume-first/offered-1:cancel", true),
+        ] {
+            let matched = explore(name, faults, true, true);
+            let unmatched = explore(name, faults, true, false);
+            assert_eq!(matched.ends, unmatched.ends, "{name}");
+            assert_eq!(matched.broken, unmatched.broken, "{name}");
+            assert_eq!(matched.broken.is_empty(), !name.contains('/'), "{name}");
+            assert_eq!(visited(&matched), visited(&unmatched), "{name}");
+            assert!(matched.schedules < unmatched.schedules, "{name}: {}", matched.schedules);
         }
     }
 }

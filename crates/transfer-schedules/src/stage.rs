@@ -229,6 +229,22 @@ impl<'a> Stage<'a> {
         Ok(history)
     }
 
+    /// Where everybody stands, and all else that decides what follows and that neither the database
+    /// nor the key manager holds, in words.
+    pub(crate) fn describe(&self) -> Result<String, Broken> {
+        let gone = (self.faulted, self.expired, self.rested);
+        let offer = self.gates.offer().map(|offer| offer.transfer);
+        let mut lost = Vec::new();
+        for (actor, act) in self.scenario.acts.iter().enumerate() {
+            if let Some(letter) = act.caller() {
+                let token = self.cloud.caller(letter, actor)?.token;
+                lost.push(self.gates.token_has_ended(actor, token.expose()));
+            }
+        }
+        let (gates, history) = (self.gates.describe(), self.history()?);
+        Ok(format!("{gone:?} {offer:?} {lost:?} {gates} {history:?}"))
+    }
+
     /// What an actor's n-th gate is.
     pub(crate) fn ask_at(&self, actor: usize, gate: usize) -> Option<Ask> {
         self.gates.standing().get(actor).and_then(|(_, asks)| asks.get(gate)).cloned()

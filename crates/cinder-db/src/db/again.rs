@@ -64,6 +64,74 @@ impl Db {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{ClaimError, EndError, FenceError};
+    use sqlx::error::{DatabaseError, ErrorKind};
+    use std::borrow::Cow;
+    use std::error::Error;
+    use std::fmt;
+
+    /// What a server says, by its SQLSTATE.
+    #[derive(Debug)]
+    struct Said(&'static str);
+
+    impl fmt::Display for Said {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(f, "SQLSTATE {}", self.0)
+        }
+    }
+
+    impl Error for Said {}
+
+    impl DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn as_error(&self) -> &(dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn Error + Send + Sync + 'static> {
+            self
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+    }
+
+    #[test]
+    fn an_interruption_is_one_whichever_operation_tells_of_it() {
+        for (code, interrupted, at_commit) in [
+            ("40001", true, true),
+            ("40P01", true, true),
+            ("55P03", true, true),
+            ("57P01", true, false),
+            ("25P03", true, false),
+            ("22001", false, false),
+        ] {
+            let error = || DbError::from(sqlx::Error::from(Said(code)));
+            assert_eq!(error().is_interruption(), interrupted, "{code}");
+            assert_eq!(ClaimError::Db(error()).is_interruption(), interrupted, "{code}");
+            assert_eq!(FenceError::Db(error()).is_interruption(), interrupted, "{code}");
+            assert_eq!(EndError::Db(error()).is_interruption(), interrupted, "{code}");
+            let of_commit = EndError::Unknown(DbError::of_commit(sqlx::Error::from(Said(code))));
+            assert_eq!(of_commit.is_interruption(), at_commit, "{code}");
+        }
+        assert!(!ClaimError::InProgress("v".into()).is_interruption());
+        assert!(!FenceError::Fenced.is_interruption());
+        assert!(
+            !EndError::Fenced.is_interruption() && !EndError::ConflictingRows.is_interruption()
+        );
+    }
 
     #[test]
     fn pauses_grow_and_differ_from_neighbour_to_neighbour() {

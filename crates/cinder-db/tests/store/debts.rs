@@ -121,6 +121,24 @@ async fn a_secret_is_named_as_long_as_a_row_or_a_live_hand_over_names_it() {
 }
 
 #[tokio::test]
+async fn a_live_hand_over_names_its_keys_and_shells_though_no_row_does() {
+    for key in ["k", "a \"key\" of 100 % \\ü"] {
+        let fixture = Fixture::new().await;
+        let store = &fixture.store;
+        let named = async |id: &str| store.is_named(&SecretId::from(id)).await.expect("named");
+        fixture.volume("v", "x", Some(key)).await;
+        let offered = store.claim_initiate(&initiate("h", "v", "x")).await.expect("claimed");
+        let state = copied(offered.hand_over.into_inner());
+        let saved = store.save(state, crate::fixture::LEASE).await.expect("saved");
+        fixture.sql("UPDATE volumes SET encryption_key_id = NULL").await;
+        assert!(named(key).await && named(&format!("{key}+")).await, "{key}");
+        assert!(!named("h").await, "that is the hand-over's own id");
+        store.abort(given_up(saved.into_inner())).await.expect("aborted");
+        assert!(!named(key).await && !named(&format!("{key}+")).await, "{key}");
+    }
+}
+
+#[tokio::test]
 async fn a_debt_is_left_to_its_driver_while_the_lease_lasts() {
     for (lease, due) in [(Duration::from_secs(60), 0), (Duration::ZERO, 1)] {
         let fixture = Fixture::new().await;

@@ -1,6 +1,6 @@
 //! Commits and aborts: what they do to Cinder's rows, and that they do it whole or not at all.
 
-use crate::fixture::{Fixture, LEASE, accept, cancel, copied, given_up, initiate};
+use crate::fixture::{Fixture, LEASE, Log, accept, cancel, copied, given_up, initiate};
 use cinder_db::{EndError, OverQuota};
 use transfer_core::{Authority, Garbage, Phase, Step};
 
@@ -173,6 +173,25 @@ async fn an_aborted_hand_over_leaves_the_rows_as_they_were() {
     let claimed = store.claim_cancel(&cancel("j", &transfer, "x")).await.expect("claimed");
     store.abort(given_up(claimed.into_inner())).await.expect("aborted");
     assert_eq!(fixture.rows_of_cinder().await, before, "cancel");
+}
+
+#[tokio::test]
+async fn an_abort_leaves_a_status_that_somebody_else_has_set_and_says_so() {
+    for (change, status, warnings) in [
+        ("UPDATE volumes SET status = 'error'", "error", 1),
+        ("UPDATE volumes SET status = status", "available", 0),
+    ] {
+        let fixture = encrypted().await;
+        let claimed = fixture.store.claim_initiate(&initiate("h", "v", "x")).await;
+        let claimed = claimed.expect("claimed").hand_over.into_inner();
+        fixture.sql(change).await;
+        let log = Log::default();
+        let listening = log.listen();
+        fixture.store.abort(given_up(claimed)).await.expect("aborted");
+        drop(listening);
+        assert_eq!(fixture.value("SELECT status FROM volumes").await, status);
+        assert_eq!(log.count("status was changed by somebody else"), warnings, "{change}");
+    }
 }
 
 #[tokio::test]

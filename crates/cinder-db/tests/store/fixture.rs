@@ -5,6 +5,8 @@ use cinder_db::{
     AcceptClaim, AuthKey, Caller, CancelClaim, InitiateClaim, NewSnapshot, NewVolume, QuotaLimits,
     Scope, Store, StoreConfig,
 };
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use test_database::Database;
 use transfer_core::{Event, HandOver, SecretId, TransferId};
@@ -14,6 +16,36 @@ pub(crate) const LEASE: Duration = Duration::from_secs(60);
 pub(crate) struct Fixture {
     pub(crate) store: Store,
     pub(crate) database: Database,
+}
+
+/// What is said on this thread.
+#[derive(Clone, Default)]
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    /// Listens until what this gives is dropped.
+    pub(crate) fn listen(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let subscriber = tracing_subscriber::fmt().with_writer(move || log.clone()).finish();
+        tracing::subscriber::set_default(subscriber)
+    }
+
+    /// How many lines have these words.
+    pub(crate) fn count(&self, words: &str) -> usize {
+        let said = String::from_utf8(self.0.lock().expect("whole").clone()).expect("text");
+        said.lines().filter(|line| line.contains(words)).count()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().expect("whole").extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A user of the project of the same name.

@@ -43,7 +43,8 @@ pub struct World {
 pub struct Schedules {
     /// Schedules that were run to rest.
     pub schedules: u64,
-    /// Schedules that were given up: all that could follow had been run in another order.
+    /// Schedules that were given up: all that could follow had been run in another order, or from
+    /// the same situation.
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,

@@ -1,0 +1,314 @@
+//! What has been seen is not continued: situations from which the same things follow are told by
+//! their digest.
+//!
+//! A *situation* is all that decides what can follow:
+//! - the rows of every table that hand-overs write, in the order in which they were inserted. Of
+//!   times nothing is kept but what a statement asks of them: whether a lease is over, whether a
+//!   payment is due. Left out is what no statement reads: struck-out reservations, and the words of
+//!   the last failed payment;
+//! - every secret that the key manager holds, in the order of creation;
+//! - of each actor the gates that it stands at, what its caller was told, whether it has begun, is
+//!   over or has crashed, the tokens that it has lost, and its [`Memory`];
+//! - the offer that callers know of, the effect that has not landed yet, what a watcher has seen,
+//!   and what may still go wrong.
+//!
+//! Schedules differ in random ids and in who comes first. So an id is called by whoever brought it
+//! about, as its n-th: what an actor remembers of it is then the same in every schedule. An id that
+//! nobody has brought about keeps its own name, and a random one is never taken for another.
+//!
+//! Nobody can look into an actor. But a step of it is decided by what it remembers, by the choice,
+//! and by what its footprint says that it touched, as it was before the step; so a digest of these,
+//! step after step, stands for its memory. Once a driver's claim, state, commit or abort is in the
+//! database, its own row of the journal is all that it goes by: the engine's loop takes its state
+//! from there. What it still has beside is what it has read of secrets, which is kept, and where
+//! its answer has not come yet the rest of the step, which shows in where it stands. Who has ended
+//! or crashed remembers nothing.
+//!
+//! This relies on what the search relies on, footprints that are complete above all, and on that
+//! nothing waits for time to pass. Digests have 128 bits. **Sleep sets** stand in the way of
+//! matching: what slept at a situation was not explored from it. So a situation is left only where
+//! everything sleeps that slept there before.
+
+use crate::Broken;
+use crate::choice::Choice;
+use crate::cloud::Cloud;
+use crate::footprint::{Footprint, Resource};
+use crate::gates::Ask;
+use crate::labels;
+use crate::scenario::{Act, Scenario};
+use crate::stage::Stage;
+use sha2::{Digest as _, Sha256};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt::Write as _;
+
+/// The fewest hexadecimal digits of an id.
+const SHORTEST_ID: usize = 8;
+
+/// Stands for a text that is too long to be kept.
+pub(crate) type Digest = u128;
+
+/// What an actor goes by that is not in the database.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Memory {
+    /// Its steps since it last wrote down how far it is.
+    since: Digest,
+    /// What it has read of secrets in its operation.
+    read: BTreeSet<String>,
+}
+
+/// Situations, each with what slept when it was explored.
+#[derive(Debug, Default)]
+pub(crate) struct Seen(HashMap<Digest, Vec<BTreeSet<Choice>>>);
+
+impl Seen {
+    /// Whether all that can follow has been run, or is going to be. If not, it is from now on.
+    pub(crate) fn covers(&mut self, situation: Digest, asleep: BTreeSet<Choice>) -> bool {
+        let before = self.0.entry(situation).or_default();
+        if before.iter().any(|slept| slept.is_subset(&asleep)) {
+            return true;
+        }
+        before.retain(|slept| !asleep.is_subset(slept));
+        before.push(asleep);
+        false
+    }
+}
+
+/// Follows one run.
+pub(crate) struct Follower<'a> {
+    cloud: &'a Cloud,
+    scenario: &'a Scenario,
+    names: Names,
+    shared: Shared,
+    pub(crate) memories: Vec<Memory>,
+}
+
+/// What actors share, as it stands.
+#[derive(Default)]
+struct Shared {
+    /// The rows of each table.
+    tables: BTreeMap<String, String>,
+    /// The secrets, by their names, in the order of creation.
+    secrets: Vec<(String, String)>,
+}
+
+impl<'a> Follower<'a> {
+    /// At the start of a run.
+    pub(crate) async fn new(cloud: &'a Cloud, scenario: &'a Scenario) -> Result<Self, Broken> {
+        let mut follower = Self {
+            cloud,
+            scenario,
+            names: Names::default(),
+            shared: Shared::default(),
+            memories: vec![Memory::default(); scenario.acts.len()],
+        };
+        for constant in cloud.constants() {
+            follower.names.keep(&constant);
+        }
+        for (_, row) in cloud.rows().await? {
+            follower.names.keep(&row);
+        }
+        for secret in cloud.simulator.secrets() {
+            follower.names.keep(&secret.id);
+        }
+        follower.look(None).await?;
+        Ok(follower)
+    }
+
+    /// Looks at what is shared after a step, and learns whose the new ids are. Whether there were
+    /// any.
+    pub(crate) async fn look(&mut self, step: Option<Choice>) -> Result<bool, Broken> {
+        let rows = self.cloud.rows().await?;
+        let secrets = self.cloud.simulator.secrets();
+        let whose = step.map_or_else(String::new, |step| match step.actor() {
+            Some(actor) => format!("of {actor}"),
+            None => format!("of {step}"),
+        });
+        let known = self.names.0.len();
+        for text in rows.iter().map(|(_, row)| row).chain(secrets.iter().map(|one| &one.id)) {
+            self.names.learn(text, &whose);
+        }
+        self.shared = Shared::default();
+        for (table, row) in rows {
+            let row = self.names.apply(&row);
+            // Writing to a string cannot fail.
+            let _ = writeln!(self.shared.tables.entry(table).or_default(), "{row}");
+        }
+        for one in secrets {
+            let attributes = (&one.content_type, &one.algorithm, one.bit_length, &one.mode);
+            let owner = (&one.project, &one.creator, &one.name, &one.secret_type);
+            let text = format!("{owner:?} {:?} {attributes:?}", one.fingerprint);
+            self.shared.secrets.push((self.names.apply(&one.id), self.names.apply(&text)));
+        }
+        Ok(self.names.0.len() > known)
+    }
+
+    /// After a step: what whoever made it remembers, and whether there are new ids.
+    pub(crate) async fn step(
+        &mut self,
+        stage: &Stage<'_>,
+        choice: Choice,
+        ask: Option<&Ask>,
+        footprint: &Footprint,
+        label: &'static str,
+    ) -> Result<bool, Broken> {
+        let touched = self.touched(footprint);
+        let is_new = self.look(Some(choice)).await?;
+        let Choice::Pass { actor, fault, .. } = choice else { return Ok(is_new) };
+        let memory = &mut self.memories[actor];
+        let progress = &stage.progress()[actor];
+        if progress.over || progress.crashed {
+            *memory = Memory::default();
+            return Ok(is_new);
+        }
+        memory.read.extend(touched.secrets.iter().cloned());
+        if progress.told.is_some() {
+            memory.read.clear();
+        }
+        let drives = self.scenario.acts[actor] != Act::Recovery;
+        let writes_itself_down = drives && fault.is_none() && labels::WRITTEN_DOWN.contains(&label);
+        memory.since = if writes_itself_down {
+            digest(&[label])
+        } else {
+            let ask = self.names.apply(&format!("{ask:?}"));
+            let before = memory.since.to_string();
+            digest(&[&before, &choice.to_string(), &ask, &touched.text()])
+        };
+        Ok(is_new)
+    }
+
+    /// The situation.
+    pub(crate) fn situation(&self, stage: &Stage<'_>) -> Result<Digest, Broken> {
+        let own = self.names.apply(&stage.describe()?);
+        let tables = format!("{:?} {:?}", self.shared.tables, self.shared.secrets);
+        Ok(digest(&[&own, &tables, &format!("{:?}", self.memories)]))
+    }
+
+    /// What a footprint touches, as it stands.
+    fn touched(&self, footprint: &Footprint) -> Touched {
+        let mut touched = Touched::default();
+        for resource in footprint.touched() {
+            match resource {
+                Resource::Table(table) => {
+                    let rows = self.shared.tables.get(table).map_or("", String::as_str);
+                    touched.tables.insert(table.clone(), rows.to_owned());
+                }
+                Resource::Secret(id) => {
+                    let name = self.names.apply(id);
+                    let found = self.shared.secrets.iter().find(|(other, _)| *other == name);
+                    touched.secrets.insert(format!("{name} {found:?}"));
+                }
+                Resource::Listing => {
+                    touched.secrets.insert(format!("{:?}", self.shared.secrets));
+                }
+                Resource::Created(_) | Resource::Fault => {}
+            }
+        }
+        touched
+    }
+}
+
+#[derive(Default)]
+struct Touched {
+    tables: BTreeMap<String, String>,
+    secrets: BTreeSet<String>,
+}
+
+impl Touched {
+    fn text(&self) -> String {
+        format!("{:?} {:?}", self.tables, self.secrets)
+    }
+}
+
+/// What ids are called.
+#[derive(Default)]
+struct Names(BTreeMap<String, String>);
+
+impl Names {
+    /// The ids of a text are the same in every run.
+    fn keep(&mut self, text: &str) {
+        for (id, _) in pieces(text).filter(|(_, is_id)| *is_id) {
+            self.0.insert(id.to_owned(), id.to_owned());
+        }
+    }
+
+    /// The ids of a text that are new are somebody's.
+    fn learn(&mut self, text: &str, whose: &str) {
+        for (id, _) in pieces(text).filter(|(_, is_id)| *is_id) {
+            if !self.0.contains_key(id) {
+                let suffix = format!(" {whose}>");
+                let earlier = self.0.values().filter(|name| name.ends_with(&suffix)).count();
+                self.0.insert(id.to_owned(), format!("<{earlier}{suffix}"));
+            }
+        }
+    }
+
+    /// The text with names in place of ids. What has no name stays as it is.
+    fn apply(&self, text: &str) -> String {
+        let mut named = String::with_capacity(text.len());
+        for (piece, is_id) in pieces(text) {
+            let name = self.0.get(piece).filter(|_| is_id);
+            named.push_str(name.map_or(piece, String::as_str));
+        }
+        named
+    }
+}
+
+/// The ids of a text, and what stands between them.
+fn pieces(text: &str) -> impl Iterator<Item = (&str, bool)> {
+    let digit = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c) || c == '-';
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let first = rest.chars().next()?;
+        let is_digit = digit(first) && first != '-';
+        let end = rest
+            .find(|c: char| if is_digit { !digit(c) } else { digit(c) && c != '-' })
+            .unwrap_or(rest.len());
+        let (piece, after) = rest.split_at(end);
+        rest = after;
+        Some((piece, is_digit && piece.len() >= SHORTEST_ID))
+    })
+}
+
+fn digest(parts: &[&str]) -> Digest {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.len().to_be_bytes());
+        hash.update(part);
+    }
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.finalize()[..16]);
+    Digest::from_be_bytes(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_called_by_who_brought_it_about_and_a_constant_keeps_its_name() {
+        let mut names = Names::default();
+        names.keep("volume '11111111-1111-4111-8111-111111111101'");
+        names.learn("{\"id\":\"5e5b3bc0-0000-4000-8000-00000000000a\"}", "of 1");
+        names.learn("5e5b3bc0-0000-4000-8000-00000000000a 0123abcd", "of 0");
+        names.learn("89abcdef", "of 1");
+        let text = "state 1: 5e5b3bc0-0000-4000-8000-00000000000a, 0123abcd, deadbeef, 89abcdef of \
+                    11111111-1111-4111-8111-111111111101";
+        assert_eq!(
+            names.apply(text),
+            "state 1: <0 of 1>, <0 of 0>, deadbeef, <1 of 1> of \
+             11111111-1111-4111-8111-111111111101"
+        );
+    }
+
+    #[test]
+    fn a_situation_is_left_only_where_everything_sleeps_that_slept_there_before() {
+        let sleeping = |choices: &[Choice]| choices.iter().copied().collect::<BTreeSet<_>>();
+        let mut seen = Seen::default();
+        assert!(!seen.covers(1, sleeping(&[Choice::Rest, Choice::Land])));
+        assert!(!seen.covers(2, sleeping(&[])));
+        assert!(seen.covers(1, sleeping(&[Choice::Rest, Choice::Land, Choice::Expire])));
+        assert!(!seen.covers(1, sleeping(&[Choice::Land])), "a rest has not been explored");
+        assert!(seen.covers(1, sleeping(&[Choice::Land])));
+        assert!(seen.covers(2, sleeping(&[Choice::Land])));
+    }
+}
