@@ -6,8 +6,8 @@
 Barbican's tempest plugin and tempest's identity API against `simulate`, under the policy that the
 suite is named after, and tempest's volume API against `serve --dev`, with projects and users that
 tempest makes for itself; with `--services` against the real Keystone and Barbican. What is not to
-pass is named with a reason in `tempest_exclusions.txt`: one that is named there and passes fails the run, and so
-does a line that fits no test. Exit code 0 when everything else passed.
+pass is named with a reason in `tempest_exclusions.txt`: one that is named there and passes fails
+the run, and so does a line that fits no test. Exit code 0 when everything else passed.
 """
 
 import argparse
