@@ -234,11 +234,12 @@ impl Names {
     /// The ids of a text that are new are somebody's.
     fn learn(&mut self, text: &str, whose: &str) {
         for (id, _) in pieces(text).filter(|(_, is_id)| *is_id) {
-            if !self.0.contains_key(id) {
-                let suffix = format!(" {whose}>");
-                let earlier = self.0.values().filter(|name| name.ends_with(&suffix)).count();
-                self.0.insert(id.to_owned(), format!("<{earlier}{suffix}"));
+            if self.0.contains_key(id) {
+                continue;
             }
+            let suffix = format!(" {whose}>");
+            let earlier = self.0.values().filter(|name| name.ends_with(&suffix)).count();
+            self.0.insert(id.to_owned(), format!("<{earlier}{suffix}"));
         }
     }
 
