@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bench, chaos, conformance, fuzz, page, process, readme, services, tidy};
+use crate::{bench, chaos, conformance, fuzz, load, page, process, readme, services, tidy};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -98,6 +98,16 @@ const NIGHTLY: &[Step] = &[
         name: "proxies",
         about: "HAProxy and nginx in front of the service",
         run: |w| conformance::run(w, &conformance::Suite::Proxies),
+    },
+    Step {
+        name: "bulk",
+        about: "a bulk of 1,000 encrypted volumes, killed five times",
+        run: |w| load::run(w, "bulk", &load::Options::default()),
+    },
+    Step {
+        name: "overload",
+        about: "1,000 clients before a slow Barbican",
+        run: |w| load::run(w, "overload", &load::Options::default()),
     },
     Step {
         name: "bench",
@@ -204,7 +214,7 @@ mod tests {
             true,
             Some("real"),
             None,
-            &["real", "proxies", "bench", "peers", "cinder", "tempest"],
+            &["real", "proxies", "bulk", "overload", "bench", "peers", "cinder", "tempest"],
         );
         check(true, Some("cinder"), None, &["cinder", "tempest"]);
         check(false, None, Some("fmt"), &["fmt"]);
