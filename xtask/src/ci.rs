@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, bail, ensure};
 
 use crate::workspace::Workspace;
-use crate::{bench, chaos, conformance, fuzz, page, process, readme, services, tidy};
+use crate::{bench, chaos, conformance, fuzz, load, page, process, readme, services, tidy};
 
 /// What to run.
 #[derive(Debug, clap::Args)]
@@ -103,6 +103,16 @@ const NIGHTLY: &[Step] = &[
         name: "beside",
         about: "real clients, real cinder-api, HAProxy, on MariaDB and PostgreSQL",
         run: |w| conformance::run(w, &conformance::Suite::Beside),
+    },
+    Step {
+        name: "bulk",
+        about: "a bulk of 1,000 encrypted volumes, killed five times",
+        run: |w| load::run(w, "bulk", &load::Options::default()),
+    },
+    Step {
+        name: "overload",
+        about: "1,000 clients before a slow Barbican",
+        run: |w| load::run(w, "overload", &load::Options::default()),
     },
     Step {
         name: "bench",
@@ -209,7 +219,10 @@ mod tests {
             true,
             Some("real"),
             None,
-            &["real", "proxies", "beside", "bench", "peers", "cinder", "tempest"],
+            &[
+                "real", "proxies", "beside", "bulk", "overload", "bench", "peers", "cinder",
+                "tempest",
+            ],
         );
         check(true, Some("cinder"), None, &["cinder", "tempest"]);
         check(false, None, Some("fmt"), &["fmt"]);

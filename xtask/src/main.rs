@@ -12,6 +12,7 @@ mod chaos;
 mod ci;
 mod conformance;
 mod fuzz;
+mod load;
 mod mutants;
 mod page;
 mod process;
@@ -64,6 +65,12 @@ enum Task {
     },
     /// Replicas killed and paused, Barbican failing, the database restarted: is every answer true?
     Chaos(chaos::Options),
+    /// A bulk of encrypted volumes, killed at random: does each arrive once, in little memory?
+    #[command(disable_help_flag = true)]
+    Bulk(load::Options),
+    /// More clients than a slow Barbican can serve: is each told so, and served afterwards?
+    #[command(disable_help_flag = true)]
+    Overload(load::Options),
     /// The page of check --report in a browser
     Page,
 }
@@ -82,6 +89,8 @@ fn main() -> ExitCode {
         Task::BenchSimulator(options) => bench_simulator::run(&workspace, &options),
         Task::Services { action } => services::run(&workspace, &action),
         Task::Chaos(options) => chaos::run(&workspace, &options),
+        Task::Bulk(options) => load::run(&workspace, "bulk", &options),
+        Task::Overload(options) => load::run(&workspace, "overload", &options),
         Task::Page => page::run(&workspace),
     });
     match done {

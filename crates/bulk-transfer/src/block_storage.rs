@@ -1,7 +1,8 @@
 //! The block storage as one of the two sides sees it: volumes, snapshots, types, quotas, transfers.
 //!
-//! A token that a service no longer takes is renewed once. What only reads is tried again after an
-//! unknown outcome; what changes something is not, its caller has to look first.
+//! A token that a service no longer takes is renewed once. What only reads, or can do no more when
+//! it is done again, is tried again after an unknown outcome; whoever asks for another change has to
+//! look first.
 
 use crate::clouds::CloudSettings;
 use http::header::HeaderName;
@@ -93,6 +94,8 @@ pub(crate) struct Quota {
 pub struct BlockStorage {
     name: String,
     service: Service,
+    /// Barbican, where the catalogue has one.
+    key_manager: Option<Service>,
     session: ServiceSession,
     project: ProjectId,
     roles: Vec<String>,
@@ -129,8 +132,10 @@ impl BlockStorage {
             let region = region.unwrap_or("any region");
             return Err(of(&format!("the catalogue has no {interface} block storage in {region}")));
         };
+        let key_manager = catalog.endpoint(&["key-manager"], interface, region);
+        let key_manager = key_manager.map(|url| Service::new(&url, "v1", Arc::clone(&exchange)));
         let service = Service::new(&versioned(&endpoint), "v3", exchange);
-        Ok(Self { name, service, roles: roles.clone(), session, project })
+        Ok(Self { name, service, key_manager, roles: roles.clone(), session, project })
     }
 
     /// The cloud's name.
@@ -229,6 +234,16 @@ impl BlockStorage {
         Ok(set.iter().filter_map(|(name, value)| Some((name.clone(), quota(value)?))).collect())
     }
 
+    /// Whether Barbican refuses the user a look at the project's secrets: then it will let them
+    /// neither store nor read one. Says no where Barbican does not tell.
+    pub(crate) async fn is_refused_keys(&self) -> Result<bool, Failure> {
+        let Some(key_manager) = &self.key_manager else { return Ok(false) };
+        let issued = self.session.token().await?;
+        let look = key_manager.call(Method::GET, "/secrets").query("limit", "1");
+        let told = look.token(&issued.token).send(&[StatusCode::OK]).await;
+        Ok(told.is_err_and(|failure| failure.is_refusal(403)))
+    }
+
     /// The newest microversion, if the service says.
     pub(crate) async fn newest(&self) -> Result<Option<(u32, u32)>, Failure> {
         let reply = self.retried(|| self.send_to(Method::GET, "/", &[], None)).await?;
@@ -257,7 +272,7 @@ impl BlockStorage {
             transfer: Made,
         }
         let body = json!({"transfer": {"volume_id": volume.as_str(), "name": name}});
-        let reply = self.change(Method::POST, "/volume-transfers", Some(&body)).await?;
+        let reply = self.post("/volume-transfers", &body).await?;
         let Made { id, auth_key } = reply.json::<Document>("a transfer")?.transfer;
         Ok((id, Password::new(auth_key)))
     }
@@ -270,13 +285,13 @@ impl BlockStorage {
     ) -> Result<(), Failure> {
         let body = json!({"accept": {"auth_key": auth_key.expose()}});
         let path = format!("/volume-transfers/{transfer}/accept");
-        self.change(Method::POST, &path, Some(&body)).await.map(|_reply| ())
+        self.post(&path, &body).await.map(|_reply| ())
     }
 
-    /// Takes an offer back; one that is gone is gone.
+    /// Takes an offer back; one that is gone is gone, so that it can be asked for again.
     pub(crate) async fn take_back(&self, transfer: &TransferId) -> Result<(), Failure> {
         let path = format!("/volume-transfers/{transfer}");
-        match self.change(Method::DELETE, &path, None).await {
+        match self.retried(|| self.send(Method::DELETE, &path, &[], None)).await {
             Err(failure) if !failure.is_refusal(404) => Err(failure),
             Ok(_) | Err(_) => Ok(()),
         }
@@ -286,7 +301,7 @@ impl BlockStorage {
         self.retried(|| self.send(Method::GET, path, query, None)).await
     }
 
-    /// Tries again after unknown outcomes: for what changes nothing.
+    /// Tries again after unknown outcomes: for what changes nothing when it is done again.
     async fn retried<F: Future<Output = Result<Reply, Failure>>>(
         &self,
         send: impl Fn() -> F,
@@ -304,13 +319,8 @@ impl BlockStorage {
         }
     }
 
-    async fn change(
-        &self,
-        method: Method,
-        path: &str,
-        body: Option<&Value>,
-    ) -> Result<Reply, Failure> {
-        self.send(method, path, &[], body).await
+    async fn post(&self, path: &str, body: &Value) -> Result<Reply, Failure> {
+        self.send(Method::POST, path, &[], Some(body)).await
     }
 
     async fn send(

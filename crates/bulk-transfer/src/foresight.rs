@@ -1,7 +1,7 @@
 //! What will fail, before anything is done.
 //!
-//! Sees what the public API shows to both sides. What it cannot see, the fixed key for instance or
-//! an access list of a secret, is found out on the way.
+//! Sees what the public API shows to both sides, and whether Barbican lets them in at all. What it
+//! cannot see, the fixed key for instance or an access list of a secret, is found out on the way.
 
 use crate::block_storage::{BlockStorage, Quota, Snapshot, Volume, is_new_enough};
 use crate::moving::Failed;
@@ -38,6 +38,8 @@ struct Sight {
     quotas: BTreeMap<String, Quota>,
     newest: Option<(u32, u32)>,
     roles: Vec<String>,
+    /// Whom Barbican refuses, of donor and recipient.
+    refused_keys: Vec<&'static str>,
 }
 
 /// Looks ahead.
@@ -53,6 +55,12 @@ pub async fn foresee(
     for snapshot in donor.snapshots().await? {
         snapshots.entry(snapshot.volume_id.clone()).or_default().push(snapshot);
     }
+    let mut refused_keys = Vec::new();
+    for (side, whose) in [(donor, "donor"), (recipient, "recipient")] {
+        if side.is_refused_keys().await? {
+            refused_keys.push(whose);
+        }
+    }
     let mut foresight = judge(
         volumes,
         &Sight {
@@ -61,6 +69,7 @@ pub async fn foresee(
             quotas: recipient.quotas().await?,
             newest: donor.newest().await?,
             roles: recipient.roles().to_vec(),
+            refused_keys,
         },
     );
     if donor.project() == recipient.project() {
@@ -102,6 +111,12 @@ fn judge(volumes: &[Volume], sight: &Sight) -> Foresight {
         if let Some((major, minor)) = sight.newest.filter(|newest| !is_new_enough(*newest)) {
             foresight.obstacles.push(format!(
                 "encrypted volumes need microversion 3.70; the service ends at {major}.{minor}"
+            ));
+        }
+        for whose in &sight.refused_keys {
+            foresight.obstacles.push(format!(
+                "Barbican does not let the {whose} at keys: it takes the role member, or creator \
+                 under its legacy policy"
             ));
         }
         if !sight.roles.iter().any(|role| ["creator", "member", "admin"].contains(&role.as_str())) {
@@ -164,6 +179,7 @@ mod tests {
             quotas: resources.into_iter().map(|name| (name.to_owned(), unlimited)).collect(),
             newest: Some((3, 71)),
             roles: vec!["member".to_owned()],
+            refused_keys: Vec::new(),
         }
     }
 
@@ -216,6 +232,7 @@ mod tests {
             ),
             (|_, s| s.newest = Some((3, 69)), "the service ends at 3.69"),
             (|_, s| s.roles = vec!["reader".to_owned()], "roles (reader)"),
+            (|_, s| s.refused_keys = vec!["recipient"], "does not let the recipient at keys"),
         ];
         for (turn, words) in of_all {
             let (mut volume, mut sight) = (volume("a"), sight());

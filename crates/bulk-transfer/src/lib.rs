@@ -2,7 +2,7 @@
 //!
 //! Speaks the public API alone, as two clouds of a `clouds.yaml`, so that it works before this
 //! service and before any Cinder with encrypted transfers alike. [`Run`] moves what a [`Journal`]
-//! says is left; [`foresee`] says beforehand what will fail.
+//! says is left, or takes back what it has offered; [`foresee`] says beforehand what will fail.
 //!
 //! Invariants:
 //! - whatever ends a run, the journal and the clouds together say how to go on: a volume arrives
@@ -20,6 +20,7 @@ mod journal;
 mod moving;
 mod run;
 mod selection;
+mod taking_back;
 
 pub use block_storage::{BlockStorage, Snapshot, Volume};
 pub use clouds::{CloudSettings, Clouds, CloudsError};
@@ -28,3 +29,4 @@ pub use journal::{Journal, JournalError, Place};
 pub use moving::{Failed, Stopped};
 pub use run::{Event, Run, Summary};
 pub use selection::{Selection, SelectionError};
+pub use taking_back::TakenBack;

@@ -79,7 +79,7 @@ impl From<Refusal> for Trouble {
 }
 
 /// Where a volume is found.
-enum Found {
+pub(crate) enum Found {
     AtDonor,
     Arrived,
 }
@@ -168,6 +168,32 @@ impl Mover<'_> {
                 Err(refusal.into())
             }
         }
+    }
+
+    /// The open offers of this run, by their volumes.
+    pub(crate) async fn own_offers(&self) -> Result<Vec<(VolumeId, TransferId)>, Failure> {
+        let name = self.journal.offer_name();
+        let offers = self.donor.transfers().await?.into_iter();
+        let own = offers.filter(|offer| offer.name.as_ref() == Some(&name));
+        Ok(own.map(|offer| (offer.volume_id, offer.id)).collect())
+    }
+
+    /// Takes the run's offer of a volume back, unless it was accepted, and writes down which.
+    pub(crate) async fn take_back(
+        &self,
+        volume: &VolumeId,
+        offer: Option<&TransferId>,
+    ) -> Result<Found, Trouble> {
+        if let Some(offer) = offer {
+            self.donor.take_back(offer).await?;
+        }
+        let found = self.look(volume).await?;
+        let place = match found {
+            Found::AtDonor => Place::Planned,
+            Found::Arrived => Place::Arrived,
+        };
+        self.journal.record(volume, place)?;
+        Ok(found)
     }
 
     /// Where a volume is; an offer of this run is taken back on the way.

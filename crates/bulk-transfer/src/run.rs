@@ -113,6 +113,11 @@ impl Run<'_> {
         Ok(summary)
     }
 
+    pub(crate) fn mover(&self) -> Mover<'_> {
+        let Self { donor, recipient, journal, stop, .. } = self;
+        Mover { donor, recipient, journal, stop }
+    }
+
     async fn bring(
         &self,
         volume: VolumeId,
@@ -125,9 +130,7 @@ impl Run<'_> {
             lock().stopped.get_or_insert(Stopped::Asked);
             return;
         }
-        let Self { donor, recipient, journal, stop, .. } = self;
-        let mover = Mover { donor, recipient, journal, stop };
-        let outcome = mover.bring(&volume, place).await;
+        let outcome = self.mover().bring(&volume, place).await;
         let fail = |reason: String| {
             let failed = Failed { volume: volume.clone(), reason };
             show(&Event::Failed(failed.clone()));

@@ -4,12 +4,12 @@
 
 use anyhow::{Context as _, bail, ensure};
 use bulk_transfer::{
-    BlockStorage, Clouds, Event, Foresight, Journal, Place, Run, Selection, Stopped, Summary,
-    foresee,
+    BlockStorage, Clouds, Event, Failed, Foresight, Journal, Place, Run, Selection, Stopped,
+    Summary, TakenBack, foresee,
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -57,6 +57,9 @@ pub struct BulkOptions {
     /// Try volumes again that an earlier run of this journal has given up
     #[arg(long, conflicts_with = "dry_run")]
     retry_failed: bool,
+    /// Take back what the run of this journal has offered and nobody has accepted; move nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "retry_failed"])]
+    take_back: bool,
     /// One JSON document instead of text
     #[arg(long)]
     json: bool,
@@ -91,9 +94,12 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
         print_foresight(options, &foresight)?;
         return Ok(foresight.is_clear());
     }
+    let path = options.journal.display();
+    ensure!(!options.take_back || options.journal.exists(), "there is no journal {path}");
     let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
-    plan(options, &donor, &journal).await?;
-    let bar = Bar::new(&journal);
+    if !options.take_back {
+        plan(options, &donor, &journal).await?;
+    }
     let run = Run {
         donor: &donor,
         recipient: &recipient,
@@ -102,6 +108,12 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
         // A run that stops itself is no signal.
         stop: stop.child_token(),
     };
+    if options.take_back {
+        let taken = run.take_back().await?;
+        print_taken_back(options, &taken)?;
+        return Ok(taken.is_complete());
+    }
+    let bar = Bar::new(&journal);
     let summary = run.go(&|event| bar.show(event)).await?;
     bar.clear();
     print_summary(options, &summary)?;
@@ -160,14 +172,10 @@ fn print_foresight(options: &BulkOptions, foresight: &Foresight) -> anyhow::Resu
     use anstream::println;
     let Foresight { volumes, snapshots, gigabytes, obstacles, failures } = foresight;
     if options.json {
-        let failures: Vec<_> = failures
-            .iter()
-            .map(|failed| json!({"volume": failed.volume.as_str(), "reason": failed.reason}))
-            .collect();
         let document = json!({
             "from": options.from, "to": options.to, "clear": foresight.is_clear(),
             "volumes": volumes, "snapshots": snapshots, "gigabytes": gigabytes,
-            "obstacles": obstacles, "failures": failures,
+            "obstacles": obstacles, "failures": listed(failures),
         });
         println!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(());
@@ -185,23 +193,50 @@ fn print_foresight(options: &BulkOptions, foresight: &Foresight) -> anyhow::Resu
     Ok(())
 }
 
+fn print_taken_back(options: &BulkOptions, taken: &TakenBack) -> anyhow::Result<()> {
+    use anstream::println;
+    let TakenBack { taken_back, arrived, failed, stopped } = taken;
+    let stopped = stopped.as_ref().map(why);
+    if options.json {
+        let document = json!({
+            "from": options.from, "to": options.to, "complete": taken.is_complete(),
+            "taken_back": taken_back, "arrived": arrived, "failed": listed(failed),
+            "stopped": stopped,
+        });
+        println!("{}", serde_json::to_string_pretty(&document)?);
+        return Ok(());
+    }
+    println!("{taken_back} offers are taken back, {arrived} had been accepted");
+    for failed in failed {
+        println!("still open: {}: {}", failed.volume, failed.reason);
+    }
+    if let Some(why) = stopped {
+        println!("stopped: {why}");
+    }
+    Ok(())
+}
+
+fn listed(failed: &[Failed]) -> Vec<Value> {
+    let one = |failed: &Failed| json!({"volume": failed.volume.as_str(), "reason": failed.reason});
+    failed.iter().map(one).collect()
+}
+
+fn why(stopped: &Stopped) -> String {
+    match stopped {
+        Stopped::Asked => "interrupted".to_owned(),
+        Stopped::Systemic(reason) => reason.clone(),
+    }
+}
+
 fn print_summary(options: &BulkOptions, summary: &Summary) -> anyhow::Result<()> {
     use anstream::println;
     let seconds = summary.elapsed.as_secs_f64();
-    let stopped = summary.stopped.as_ref().map(|why| match why {
-        Stopped::Asked => "interrupted".to_owned(),
-        Stopped::Systemic(reason) => reason.clone(),
-    });
+    let stopped = summary.stopped.as_ref().map(why);
     if options.json {
-        let failed: Vec<_> = summary
-            .failed
-            .iter()
-            .map(|failed| json!({"volume": failed.volume.as_str(), "reason": failed.reason}))
-            .collect();
         let document = json!({
             "from": options.from, "to": options.to, "complete": summary.is_complete(),
             "arrived": summary.arrived, "arrived_before": summary.arrived_before,
-            "failed": failed, "left": summary.left, "stopped": stopped, "seconds": seconds,
+            "failed": listed(&summary.failed), "left": summary.left, "stopped": stopped, "seconds": seconds,
         });
         println!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(());

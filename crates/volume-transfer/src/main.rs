@@ -121,11 +121,14 @@ A scenario in TOML has `seed`, `time`, and `[[steps]]` with `when` (a request, s
   volume-transfer bulk --from donor --to recipient --name 'import-*' --jobs 16
   volume-transfer bulk --from donor --to recipient --list volumes.csv --journal monday.journal
       interrupted or killed: say the same again, and it goes on where it was
+  volume-transfer bulk --from donor --to recipient --journal monday.journal --take-back
+      or leave it: what is still on offer is the donor's again
 
 Speaks the public API of microversion 3.70 alone. The journal holds auth keys of open offers, with
 mode 0600, and no longer once they have ended.
 
-Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands in the way).")]
+Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands in the way; with
+--take-back: if no offer of the run is left).")]
     Bulk(BulkOptions),
     /// One pass of recovery: end what crashed drivers left, pay the service's debts, report
     #[command(after_help = "Examples:

@@ -5,22 +5,27 @@
 //! invariants need and can look at rows and secrets at any moment.
 
 mod call;
+mod memory;
 mod server;
 mod user;
 
 pub use call::Call;
+pub use memory::peak_mib;
 pub use server::{Server, ServerOptions};
 pub use user::{Reply, User, client};
 
+use crate::clouds;
 use crate::ready::Ready;
 use anyhow::Context as _;
 use cinder_db::{Store, StoreConfig};
 use simulator::server::Running;
 use simulator::{Config, Simulator, Urls};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use transfer_core::invariants::{Answer, Told};
 use transfer_core::{History, Operation, ProjectId, TransferId, VolumeId, World};
@@ -108,9 +113,49 @@ impl Stage {
     /// # Errors
     /// When it does not start; its log is part of the message.
     pub async fn start_server(&self, options: &ServerOptions) -> anyhow::Result<Server> {
+        self.start(&options.arguments()).await
+    }
+
+    /// As [`Stage::start_server`], with the times that `serve` has when it is told none.
+    ///
+    /// # Errors
+    /// As [`Stage::start_server`].
+    pub async fn start_server_as_shipped(&self) -> anyhow::Result<Server> {
+        self.start(&[]).await
+    }
+
+    async fn start(&self, arguments: &[String]) -> anyhow::Result<Server> {
         let number = self.started.fetch_add(1, Ordering::Relaxed);
         let files = self.folder.path().join(format!("server-{number}"));
-        Server::start(&self.binary, &files, &self.urls, &self.database, options).await
+        let mut serve = self.program("serve");
+        serve.args(["--database-connections", "8"]).args(arguments);
+        Server::start(serve, &files).await
+    }
+
+    /// A command of the program on this stage's database, Keystone and Barbican.
+    pub fn program(&self, command: &str) -> Command {
+        let mut program = self.program_alone(command);
+        program
+            .args(["--config-file", "/dev/null", "--database", &self.database])
+            .args(["--auth-url", &format!("{}/v3", self.urls.identity)])
+            .args(["--key-manager-url", &self.urls.key_manager])
+            .env("VOLUME_TRANSFER_PASSWORD", PASSWORD);
+        program
+    }
+
+    /// A command of the program that knows nothing of this stage.
+    pub fn program_alone(&self, command: &str) -> Command {
+        let mut program = Command::new(&self.binary);
+        program.arg(command).env_remove("RUST_LOG").stdin(Stdio::null()).stdout(Stdio::null());
+        program
+    }
+
+    /// Writes a `clouds.yaml` for the users of the stage.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_clouds(&self, path: &Path) -> anyhow::Result<()> {
+        clouds::write(path, &self.urls, &self.simulator.config().region, PASSWORD)
     }
 
     /// Logs a user in; the token is cached by the returned [`User`].

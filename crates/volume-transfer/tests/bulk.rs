@@ -4,18 +4,15 @@
 mod program;
 
 use program::{Stack, program};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 use volume_transfer::ready::Ready;
 use volume_transfer::stage::User;
 
 const PASSWORD: &str = "secret";
-/// As many as the quota of a project allows beside the plain one.
-const VOLUMES: usize = 9;
 
 /// A stack with encrypted volumes of the donor, each with a snapshot, and a plain one.
 struct Ground {
@@ -28,15 +25,20 @@ struct Ground {
 
 impl Ground {
     async fn new(volumes: usize) -> Self {
+        Self::with(volumes, &[]).await
+    }
+
+    async fn with(volumes: usize, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let clouds = folder.path().join("clouds.yaml");
+        let state = folder.path().join("state");
         let arguments = ["serve", "--dev", "--clouds", clouds.to_str().expect("a path")];
+        let state = ["--state-dir", state.to_str().expect("a path")];
+        let arguments = [&arguments[..], &state, more].concat();
         let (stack, urls) = Stack::start(folder.path(), &arguments);
-        let log_in = async |user: &str, project: &str| {
-            User::log_in(&urls, user, PASSWORD, project).await.expect("a token")
-        };
-        log_in("admin", "admin").await.create_encrypted_type("luks").await.expect("a type");
-        let (x, y) = (log_in("x", "donor").await, log_in("y", "recipient").await);
+        let admin = log_in(&urls, "admin", "admin").await;
+        admin.create_encrypted_type("luks").await.expect("a type");
+        let (x, y) = (log_in(&urls, "x", "donor").await, log_in(&urls, "y", "recipient").await);
         for number in 0..volumes {
             let name = format!("import-{number}");
             let volume = x.create_volume(&name, Some("luks")).await.expect("a volume");
@@ -76,6 +78,10 @@ impl Ground {
         let offers = self.x.offers(&self.urls.block_storage).await.expect("a list");
         offers.body["transfers"].as_array().expect("transfers").len()
     }
+}
+
+async fn log_in(urls: &Ready, user: &str, project: &str) -> User {
+    User::log_in(urls, user, PASSWORD, project).await.expect("a token")
 }
 
 fn json_of(output: &Output) -> Value {
@@ -118,7 +124,7 @@ async fn what_cannot_be_moved_is_foreseen_fails_and_is_tried_again_on_demand() {
     std::fs::write(ground.path("list.csv"), format!("name\n{}\n", names.join("\n"))).expect("list");
     let list = ground.path("list.csv");
     let list = ["--list", list.to_str().expect("a path"), "--json"];
-    let offered = offer(&ground, "import-1").await;
+    let (offered, _) = offer_as(&ground, &volume(&ground, "import-1").await, "mine").await;
 
     let output = ground.run(&[&list[..], &["--dry-run"]].concat());
     let ahead = json_of(&output);
@@ -139,13 +145,27 @@ async fn what_cannot_be_moved_is_foreseen_fails_and_is_tried_again_on_demand() {
     assert_eq!((&done["complete"], &done["arrived"]), (&true.into(), &1.into()), "{done}");
 }
 
-/// Offers a volume, and returns the offer's id.
-async fn offer(ground: &Ground, name: &str) -> String {
+/// The id of a volume of the donor's.
+async fn volume(ground: &Ground, name: &str) -> String {
     let path = format!("/volumes?name={name}");
     let reply = ground.x.block_storage(reqwest::Method::GET, &path, None).await.expect("a list");
-    let volume = reply.text("/volumes/0/id").expect("an id");
-    let offered = ground.x.offer(&ground.urls.block_storage, &volume).await.expect("a reply");
-    offered.text("/transfer/id").expect("an id")
+    reply.text("/volumes/0/id").expect("an id")
+}
+
+/// Offers a volume, and returns the offer's id and its auth key.
+async fn offer_as(ground: &Ground, volume: &str, name: &str) -> (String, String) {
+    let body = json!({"transfer": {"volume_id": volume, "name": name}});
+    let path = "/volume-transfers";
+    let offered = ground.x.block_storage(reqwest::Method::POST, path, Some(body)).await;
+    let offered = offered.expect("a reply");
+    let text = |name: &str| offered.text(&format!("/transfer/{name}")).expect("a text");
+    (text("id"), text("auth_key"))
+}
+
+/// What the run of a journal calls its offers.
+fn offer_name(journal: &str) -> String {
+    let head: Value = serde_json::from_str(journal.lines().next().expect("a head")).expect("JSON");
+    format!("bulk-{}", head["run"].as_str().expect("an id"))
 }
 
 /// What a run finds that ended before it could write down what became of its request.
@@ -156,17 +176,13 @@ async fn only_an_offer_of_the_run_itself_is_made_again() {
     assert_eq!(output.status.code(), Some(0), "{:?}", json_of(&output));
     let journal = ground.path("journal");
     let text = std::fs::read_to_string(&journal).expect("a journal");
-    let head: Value = serde_json::from_str(text.lines().next().expect("a head")).expect("JSON");
-    let own = format!("bulk-{}", head["run"].as_str().expect("an id"));
+    let own = offer_name(&text);
     let mut lines = text;
     let mut offers = Vec::new();
     for (name, offer_name) in [("own", own.as_str()), ("foreign", "bulk-of-others")] {
         let volume = ground.x.create_volume(name, None).await.expect("a volume");
-        let body = serde_json::json!({"transfer": {"volume_id": volume, "name": offer_name}});
-        let post = reqwest::Method::POST;
-        let offered = ground.x.block_storage(post, "/volume-transfers", Some(body)).await;
-        offers.push(offered.expect("a reply").text("/transfer/id").expect("an id"));
-        lines += &format!("{}\n", serde_json::json!({"volume": volume, "place": "planned"}));
+        offers.push(offer_as(&ground, &volume, offer_name).await.0);
+        lines += &format!("{}\n", json!({"volume": volume, "place": "planned"}));
     }
     std::fs::write(&journal, lines).expect("written");
 
@@ -180,33 +196,121 @@ async fn only_an_offer_of_the_run_itself_is_made_again() {
     assert!(ground.names(&ground.y).await.contains("own"));
 }
 
+/// What a killed run leaves: offers whose auth keys are known or lost, and one that was accepted.
 #[tokio::test]
-async fn a_run_that_is_killed_again_and_again_brings_every_volume_once() {
-    let ground = Ground::new(VOLUMES).await;
-    for _ in 0..3 {
-        // The run dies in the midst of the next ones.
-        let mut child = ground
-            .bulk(&["--name", "import-*", "--jobs", "2"])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the program starts");
-        let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let told = lines.find(|line| line.as_ref().expect("a line").contains(" of 9 volumes"));
-        assert!(told.is_some(), "it tells how far it is");
-        child.kill().expect("killed");
-        child.wait().expect("an exit status");
+async fn the_offers_of_a_run_are_taken_back_on_demand_and_no_others() {
+    let ground = Ground::new(4).await;
+    let output = ground.run(&["--name", "import-3", "--json"]);
+    assert_eq!(output.status.code(), Some(0), "{:?}", json_of(&output));
+    let journal = ground.path("journal");
+    let mut lines = std::fs::read_to_string(&journal).expect("a journal");
+    let own = offer_name(&lines);
+    let mut foreign = String::new();
+    for (number, name) in [own.as_str(), own.as_str(), own.as_str(), "others"].iter().enumerate() {
+        let volume = match number {
+            3 => ground.x.create_volume("foreign", None).await.expect("a volume"),
+            _ => volume(&ground, &format!("import-{number}")).await,
+        };
+        let (offer, auth_key) = offer_as(&ground, &volume, name).await;
+        let known = json!({"volume": volume, "place": "offered", "transfer": offer,
+            "auth_key": auth_key});
+        let lost = json!({"volume": volume, "place": "planned"});
+        match number {
+            0 => lines += &format!("{lost}\n"),
+            1 => lines += &format!("{lost}\n{known}\n"),
+            2 => {
+                lines += &format!("{known}\n");
+                let accept = ground.y.accept(&ground.urls.block_storage, &offer, &auth_key).await;
+                accept.expect("a reply").expect(202).expect("accepted");
+            }
+            _ => foreign = offer,
+        }
     }
-    let output = ground.run(&["--jobs", "2", "--json"]);
+    std::fs::write(&journal, lines).expect("written");
+
+    let output = ground.run(&["--take-back", "--json"]);
     let done = json_of(&output);
     assert_eq!(output.status.code(), Some(0), "{done}");
-    let before = done["arrived_before"].as_u64().expect("a number");
-    assert!(before >= 3, "each run got somewhere: {done}");
-    let expected: BTreeSet<_> = (0..VOLUMES).map(|number| format!("import-{number}")).collect();
-    assert_eq!(ground.names(&ground.y).await, expected);
-    assert_eq!(ground.offers().await, 0);
-    assert_eq!(journal_keys(&ground.path("journal")), 0);
+    let counts = (&done["taken_back"], &done["arrived"], &done["complete"]);
+    assert_eq!(counts, (&2.into(), &1.into(), &true.into()), "{done}");
+    assert_eq!(journal_keys(&journal), 0, "no auth key stays");
+    let offers = ground.x.offers(&ground.urls.block_storage).await.expect("a list");
+    let offers = offers.body["transfers"].as_array().expect("transfers").clone();
+    assert_eq!(offers.iter().map(|offer| &offer["id"]).collect::<Vec<_>>(), [&json!(foreign)]);
+
+    let again = json_of(&ground.run(&["--json"]));
+    assert_eq!((&again["complete"], &again["arrived"]), (&true.into(), &2.into()), "{again}");
     ground.stack.stop();
+}
+
+#[tokio::test]
+async fn without_a_journal_there_is_nothing_to_take_back() {
+    let ground = Ground::new(0).await;
+    let output = ground.run(&["--take-back"]);
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("there is no journal"), "{text}");
+    assert!(!ground.path("journal").exists());
+}
+
+/// Snapshots, private types, and roles that let nobody store a key: the runs then fail as was said.
+#[tokio::test]
+async fn each_thing_that_will_fail_is_foreseen() {
+    let ground = Ground::with(3, &["--barbican-policy", "legacy"]).await;
+    let admin = log_in(&ground.urls, "admin", "admin").await;
+    let database = format!("sqlite://{}", ground.path("state/cinder.sqlite").display());
+    let database = sqlx::SqlitePool::connect(&database).await.expect("the stack's database");
+    let hidden = volume(&ground, "import-0").await;
+    let private = "UPDATE volume_types SET is_public = 0 WHERE name = 'private'";
+    admin.create_encrypted_type("private").await.expect("a type");
+    let typed = ground.x.create_volume("import-typed", Some("private")).await.expect("a volume");
+    sqlx::query(private).execute(&database).await.expect("updated");
+    let snapshot = format!("/snapshots?volume_id={hidden}");
+    let get = reqwest::Method::GET;
+    let snapshot = ground.x.block_storage(get.clone(), &snapshot, None).await.expect("a list");
+    let snapshot = snapshot.text("/snapshots/0/id").expect("an id");
+    let path = format!("/snapshots/{snapshot}/action");
+    let reset = json!({"os-reset_status": {"status": "error"}});
+    let reset = admin.block_storage(reqwest::Method::POST, &path, Some(reset)).await;
+    reset.expect("a reply").expect(202).expect("it is in error now");
+
+    let ahead = json_of(&ground.run(&["--name", "import-*", "--dry-run", "--json"]));
+    let failure = |volume: &str| {
+        let failures = ahead["failures"].as_array().expect("failures");
+        let found = failures.iter().find(|failed| failed["volume"] == volume);
+        found.and_then(|failed| failed["reason"].as_str()).unwrap_or_default().to_owned()
+    };
+    let words = format!("the status of its snapshot {snapshot} is error, not available");
+    assert_eq!(failure(&hidden), words, "{ahead}");
+    assert_eq!(failure(&typed), "the recipient has no access to its type private", "{ahead}");
+    assert_eq!(ahead["obstacles"], json!([]), "{ahead}");
+    let done = json_of(&ground.run(&["--name", "import-*", "--json"]));
+    let failed = done["failed"].as_array().expect("a list");
+    let failed: BTreeSet<_> = failed.iter().map(|failed| failed["volume"].as_str()).collect();
+    assert_eq!(failed, BTreeSet::from([Some(hidden.as_str()), Some(typed.as_str())]), "{done}");
+
+    // Under the legacy policy a member may not store a key unless they are creator, too.
+    let find = async |what: &str, name: &str| {
+        let url = format!("{}/v3/{what}?name={name}", ground.urls.identity);
+        let reply = admin.ask(get.clone(), &url, None).await.expect("a list");
+        reply.text(&format!("/{what}/0/id")).expect("an id")
+    };
+    let (user, role) = (find("users", "y").await, find("roles", "creator").await);
+    let grant = format!(
+        "{}/v3/projects/{}/users/{user}/roles/{role}",
+        ground.urls.identity, ground.y.project
+    );
+    let revoked = admin.ask(reqwest::Method::DELETE, &grant, None).await.expect("a reply");
+    revoked.expect(204).expect("revoked");
+    std::fs::remove_file(ground.path("journal")).expect("removed");
+    ground.x.create_volume("late", Some("luks")).await.expect("a volume");
+    let ahead = json_of(&ground.run(&["--name", "late", "--dry-run", "--json"]));
+    let obstacle = ahead["obstacles"][0].as_str().unwrap_or_default();
+    assert!(obstacle.contains("does not let the recipient at keys"), "{ahead}");
+    let output = ground.run(&["--name", "late", "--json"]);
+    let done = json_of(&output);
+    assert!(done["stopped"].as_str().is_some_and(|why| why.contains("403")), "{done}");
+    assert_eq!(ground.offers().await, 0);
 }
 
 #[tokio::test]

@@ -106,6 +106,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("test-database", &[]),
     // the service itself only as a process: it judges what that says
     ("transfer-chaos", &["simulator", "test-database", "transfer-core", "volume-transfer"]),
+    ("transfer-load", &["simulator", "test-database", "transfer-core", "volume-transfer"]),
     ("benches", &["transfer-core"]),
     // nobody of ours: it judges the simulator, and must share nobody's faults
     ("peer-replay", &[]),

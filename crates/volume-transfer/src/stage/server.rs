@@ -1,9 +1,10 @@
 //! The service as a child process: started, stopped, paused, killed.
 
+use super::peak_mib;
 use crate::ready::Ready;
 use anyhow::{Context as _, bail};
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::Duration;
 use tokio::process::{Child, Command};
 
@@ -23,6 +24,18 @@ pub struct ServerOptions {
     pub recovery_period_ms: u64,
 }
 
+impl ServerOptions {
+    pub(super) fn arguments(&self) -> Vec<String> {
+        let Self { lease_ms, patience_ms, call_timeout_ms, recovery_period_ms } = self;
+        vec![
+            format!("--lease-ms={lease_ms}"),
+            format!("--patience-ms={patience_ms}"),
+            format!("--call-timeout-ms={call_timeout_ms}"),
+            format!("--recovery-period-ms={recovery_period_ms}"),
+        ]
+    }
+}
+
 impl Default for ServerOptions {
     /// Short enough that a scene with a crash ends within seconds.
     fn default() -> Self {
@@ -38,35 +51,20 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) async fn start(
-        binary: &Path,
-        files: &Path,
-        urls: &Ready,
-        database: &str,
-        options: &ServerOptions,
-    ) -> anyhow::Result<Self> {
+    /// Starts `serve`, told already where everything else is.
+    pub(super) async fn start(mut serve: Command, files: &Path) -> anyhow::Result<Self> {
         let log = files.with_extension("log");
         let ready_file = files.with_extension("json");
         let output = std::fs::File::create(&log)?;
-        let child = Command::new(binary)
-            .args(["serve", "--config-file", "/dev/null", "--listen", "127.0.0.1:0"])
-            .args(["--database", database, "--database-connections", "8"])
-            .args(["--auth-url", &format!("{}/v3", urls.identity)])
-            .args(["--key-manager-url", &urls.key_manager])
-            .arg("--ready-file")
+        let child = serve
+            .args(["--listen", "127.0.0.1:0", "--ready-file"])
             .arg(&ready_file)
-            .args(["--lease-ms", &options.lease_ms.to_string()])
-            .args(["--patience-ms", &options.patience_ms.to_string()])
-            .args(["--call-timeout-ms", &options.call_timeout_ms.to_string()])
-            .args(["--recovery-period-ms", &options.recovery_period_ms.to_string()])
-            .env("VOLUME_TRANSFER_PASSWORD", super::PASSWORD)
-            .env_remove("RUST_LOG")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .stderr(output)
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("{} cannot be started", binary.display()))?;
+            .with_context(|| {
+                format!("{} cannot be started", serve.as_std().get_program().display())
+            })?;
         let mut server = Self { child, url: String::new(), log };
         let ready: Ready = server.wait_until_ready(&ready_file).await?;
         server.url = ready.block_storage;
@@ -93,6 +91,14 @@ impl Server {
     /// Where the transfer API is, without a version.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The most memory that it has held so far, in MiB.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn peak_mib(&self) -> anyhow::Result<f64> {
+        self.child.id().and_then(peak_mib).context("the server has ended already")
     }
 
     /// What the server logged so far.

@@ -28,6 +28,8 @@ pub struct User {
 pub struct Reply {
     /// The status.
     pub status: u16,
+    /// How many seconds it asks to wait.
+    pub retry_after: Option<u64>,
     /// The body, null when empty.
     pub body: Value,
 }
@@ -123,13 +125,15 @@ impl User {
         }
         let reply = request.send().await?;
         let status = reply.status().as_u16();
+        let retry_after = reply.headers().get("retry-after");
+        let retry_after = retry_after.and_then(|value| value.to_str().ok()?.parse().ok());
         let bytes = reply.bytes().await?;
         let body = match bytes.is_empty() {
             true => Value::Null,
             false => serde_json::from_slice(&bytes)
                 .unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&bytes).into_owned())),
         };
-        Ok(Reply { status, body })
+        Ok(Reply { status, retry_after, body })
     }
 
     /// One request to the block storage.

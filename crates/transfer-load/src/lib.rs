@@ -1,0 +1,32 @@
+//! What the service and `bulk` have to bear: many volumes, a client that is killed again and again,
+//! more clients than a slow Barbican can serve.
+//!
+//! Each check is a function from a plan to a [`Report`], at any size: `cargo xtask bulk` and
+//! `cargo xtask overload` run them large, the tests of `volume-transfer` small. The service and
+//! `bulk` are the shipped program, as processes; what they leave is judged by `transfer-core`'s
+//! invariants, by the program's own `audit`, and by what was to come about.
+//!
+//! Does not: measure speed. Seconds and memory are told, and only limits that were promised judged.
+
+pub mod bulk;
+pub mod overload;
+
+mod followed;
+mod gateway;
+mod ground;
+mod left;
+
+/// The most memory that the service may hold, in MiB, however much it has to do.
+pub const SERVICE_MIB: f64 = 64.0;
+
+/// What a check came to.
+pub trait Report: serde::Serialize {
+    /// What is wrong, in words; nothing if all is as it should be.
+    fn findings(&self) -> &[String];
+}
+
+/// What there is to say about the service's memory.
+fn too_much_memory(service_mib: f64) -> Option<String> {
+    (service_mib > SERVICE_MIB)
+        .then(|| format!("the service held {service_mib:.1} MiB, {SERVICE_MIB:.0} at most"))
+}
