@@ -1,8 +1,8 @@
 //! The block storage as one of the two sides sees it: volumes, snapshots, types, quotas, transfers.
 //!
 //! A token that a service no longer takes is renewed once. What only reads, or can do no more when
-//! it is done again, is tried again after an unknown outcome; whoever asks for another change has to
-//! look first.
+//! it is done again, is tried again after an unknown outcome; whoever asks for another change has
+//! to look first.
 
 use crate::clouds::CloudSettings;
 use http::header::HeaderName;

@@ -236,7 +236,8 @@ fn print_summary(options: &BulkOptions, summary: &Summary) -> anyhow::Result<()>
         let document = json!({
             "from": options.from, "to": options.to, "complete": summary.is_complete(),
             "arrived": summary.arrived, "arrived_before": summary.arrived_before,
-            "failed": listed(&summary.failed), "left": summary.left, "stopped": stopped, "seconds": seconds,
+            "failed": listed(&summary.failed), "left": summary.left,
+            "stopped": stopped, "seconds": seconds,
         });
         println!("{}", serde_json::to_string_pretty(&document)?);
         return Ok(());
