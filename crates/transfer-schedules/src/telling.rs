@@ -227,6 +227,9 @@ pub(crate) fn without_names(world: &World) -> World {
     for (index, offer) in world.offers.iter().enumerate() {
         names.call(offer.id.as_str(), format!("offer {index}"));
     }
+    for (index, debt) in world.debts.iter().enumerate() {
+        names.call(debt.hand_over.as_str(), format!("hand-over of debt {index}"));
+    }
     let unnamed = world.secrets.keys().filter(|id| !names.knows(id.as_str()));
     let unnamed: Vec<String> = unnamed.map(|id| id.as_str().to_owned()).collect();
     for (index, id) in unnamed.iter().enumerate() {
