@@ -202,12 +202,18 @@ impl Mover<'_> {
         let of = |volume: Option<Volume>, project: &ProjectId| {
             volume.filter(|volume| volume.project.as_ref().is_none_or(|owner| owner == project))
         };
+        let mut missed = false;
         for _ in 0..LOOKS {
             if of(self.recipient.volume(id).await?, self.recipient.project()).is_some() {
                 return Ok(Found::Arrived);
             }
             let Some(volume) = of(self.donor.volume(id).await?, self.donor.project()) else {
-                return Err(Trouble::Own("is neither the donor's nor the recipient's".to_owned()));
+                if std::mem::replace(&mut missed, true) {
+                    let nobodys = "is neither the donor's nor the recipient's";
+                    return Err(Trouble::Own(nobodys.to_owned()));
+                }
+                // It may have gone from the one to the other between both looks.
+                continue;
             };
             if volume.status != "awaiting-transfer" {
                 return Ok(Found::AtDonor);
