@@ -31,7 +31,7 @@ use axum::extract::{OriginalUri, Request, State};
 use axum::middleware::{Next, from_fn};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
-use http::header::{ALLOW, LOCATION, VARY};
+use http::header::{ALLOW, CONTENT_TYPE, LOCATION, VARY};
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -104,8 +104,9 @@ fn collections() -> Routes {
 
 async fn vary(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
-    // What is too large does not reach Keystone.
-    if response.status() != StatusCode::PAYLOAD_TOO_LARGE {
+    // What is too large does not reach Keystone, and a crash is not told by it.
+    let crashed = response.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == error::CRASHED);
+    if response.status() != StatusCode::PAYLOAD_TOO_LARGE && !crashed {
         response.headers_mut().insert(VARY, HeaderValue::from_static("X-Auth-Token"));
     }
     response

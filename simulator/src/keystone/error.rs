@@ -1,12 +1,16 @@
 //! Keystone's refusals.
 
 use axum::Json;
-use axum::response::{Html, IntoResponse, Response};
+use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use http::header::CONTENT_TYPE;
 use serde_json::{Value, json};
 
 use crate::identity::Kind;
 use crate::state::StateFileError;
+
+/// What a page is that stands in the place of a reply; no reply of Keystone's own is this.
+pub(super) const CRASHED: &str = "text/html";
 
 /// Why Keystone refuses, in its own words (keystone: exception.py).
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,7 +94,7 @@ impl IntoResponse for Refusal {
         if self == Self::Crash {
             let page = "<html>\n  <head>\n    <title>Internal Server Error</title>\n  </head>\n  \
                  <body>\n    <h1><p>Internal Server Error</p></h1>\n    \n  </body>\n</html>\n";
-            return (status, Html(page)).into_response();
+            return (status, [(CONTENT_TYPE, CRASHED)], page).into_response();
         }
         let mut error = json!({
             "code": status.as_u16(),
