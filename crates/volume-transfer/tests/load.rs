@@ -5,9 +5,13 @@ use transfer_load::{bulk, overload};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_volume-transfer");
 
+/// With a seed at which a resumed run once looked for a volume while its accept got through, and
+/// took it for nobody's.
+const SEED: u64 = 12_099_176_387_400_488_643;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bulk_that_is_killed_at_random_moments_brings_every_volume_once() {
-    let plan = bulk::Plan { volumes: 60, snapshots: 2, kills: 2, jobs: 8, seed: None };
+    let plan = bulk::Plan { volumes: 60, snapshots: 2, kills: 2, jobs: 8, seed: Some(SEED) };
     let report = bulk::run(&plan, Path::new(PROGRAM)).await.expect("it is run");
     assert_eq!(report.findings, [] as [&str; 0], "{report:?}");
     assert_eq!((report.volumes, report.snapshots), (60, 120));
