@@ -24,9 +24,6 @@ const RUSTFLAGS: &str = "--cfg fuzzing -Cdebug-assertions -Coverflow-checks \
 
 /// How long a target runs where it is one check among others.
 const SHORT_SECONDS: u32 = 5;
-/// Targets whose corpus is only replayed there: what they excuse was narrowed, and until they have
-/// run long a new finding would stand in the way of changes that have nothing to do with it.
-const REPLAYED: [&str; 2] = ["simulated_barbican", "simulated_keystone"];
 /// Longest time that one input may take.
 const INPUT_SECONDS: u32 = 10;
 
@@ -61,14 +58,10 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// # Errors
 /// When a target has no corpus, or an input makes one fail.
 pub(crate) fn run_corpora(workspace: &Workspace) -> Result<()> {
-    targets(workspace)?.iter().try_for_each(|target| {
-        let replayed = REPLAYED.contains(&target.as_str());
-        fuzz(workspace, target, if replayed { 0 } else { SHORT_SECONDS })
-    })
+    targets(workspace)?.iter().try_for_each(|target| fuzz(workspace, target, SHORT_SECONDS))
 }
 
-/// Runs a target: first over its corpus and what was found before, then, unless no time is given,
-/// over new inputs.
+/// Runs a target: first over its corpus and what was found before, then over new inputs.
 fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<()> {
     let program = build(workspace, target)?;
     let found = workspace.target.join("fuzz").join("corpus").join(target);
@@ -78,7 +71,7 @@ fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<()> {
     }
     let mut fuzzer = workspace.command(program);
     fuzzer
-        .arg(if seconds == 0 { "-runs=0".to_owned() } else { format!("-max_total_time={seconds}") })
+        .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
         .arg(format!("-artifact_prefix={}/", artifacts.display()));
     let words = workspace.root.join("fuzz").join("dictionaries").join(format!("{target}.dict"));
