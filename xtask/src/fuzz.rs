@@ -50,7 +50,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         }
         None => &known,
     };
-    chosen.iter().try_for_each(|target| fuzz(workspace, target, options.seconds))
+    run_each(workspace, chosen, options.seconds)
 }
 
 /// Runs every target over its committed corpus, and from there for a short time.
@@ -58,18 +58,22 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 /// # Errors
 /// When a target has no corpus, or an input makes one fail.
 pub(crate) fn run_corpora(workspace: &Workspace) -> Result<()> {
-    targets(workspace)?.iter().try_for_each(|target| fuzz(workspace, target, SHORT_SECONDS))
+    run_each(workspace, &targets(workspace)?, SHORT_SECONDS)
+}
+
+fn run_each(workspace: &Workspace, targets: &[String], seconds: u32) -> Result<()> {
+    let programs = build(workspace, targets)?;
+    targets.iter().try_for_each(|target| fuzz(workspace, &programs, target, seconds))
 }
 
 /// Runs a target: first over its corpus and what was found before, then over new inputs.
-fn fuzz(workspace: &Workspace, target: &str, seconds: u32) -> Result<()> {
-    let program = build(workspace, target)?;
+fn fuzz(workspace: &Workspace, programs: &Path, target: &str, seconds: u32) -> Result<()> {
     let found = workspace.target.join("fuzz").join("corpus").join(target);
     let artifacts = workspace.root.join("fuzz").join("artifacts").join(target);
     for directory in [&found, &artifacts] {
         std::fs::create_dir_all(directory).context(directory.display().to_string())?;
     }
-    let mut fuzzer = workspace.command(program);
+    let mut fuzzer = workspace.command(programs.join(target));
     fuzzer
         .arg(format!("-max_total_time={seconds}"))
         .arg(format!("-timeout={INPUT_SECONDS}"))
@@ -93,20 +97,21 @@ fn targets(workspace: &Workspace) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Builds a target and returns the program.
-fn build(workspace: &Workspace, target: &str) -> Result<PathBuf> {
+/// Builds targets, all at once, and returns the directory of the programs.
+fn build(workspace: &Workspace, targets: &[String]) -> Result<PathBuf> {
     let host = host_triple()?;
     let to = workspace.target.join("fuzz");
     // --target keeps the instrumentation out of build scripts and macros
-    let mut build = workspace.cargo(["build", "--release", "--bin", target, "--target", &host]);
+    let mut build = workspace.cargo(["build", "--release", "--target", &host]);
     build
+        .args(targets.iter().flat_map(|target| ["--bin", target]))
         .arg("--manifest-path")
         .arg(manifest(workspace))
         .arg("--target-dir")
         .arg(&to)
         .env("RUSTFLAGS", RUSTFLAGS);
     process::run(&mut build)?;
-    Ok(to.join(host).join("release").join(target))
+    Ok(to.join(host).join("release"))
 }
 
 /// The committed inputs of a target.
