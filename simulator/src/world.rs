@@ -5,6 +5,7 @@ use transfer_core::invariants::{Material, SecretView as CoreSecret};
 use transfer_core::{ProjectId, SecretId, World};
 
 use crate::{SecretView, Simulator};
+use std::collections::BTreeMap;
 
 impl Simulator {
     /// Rows, hand-overs and debts from `store`, secrets from this cloud's Barbican. The service's
@@ -16,7 +17,12 @@ impl Simulator {
     /// [`DbError`] when the database does not answer.
     pub async fn world(&self, store: &Store) -> Result<World, DbError> {
         let service = ProjectId::new(self.project_id("service").unwrap_or_default());
-        let mut world = store.world_rows(&service).await?;
+        let rows = store.world_rows(&service).await?;
+        Ok(World { secrets: self.world_secrets(), ..rows })
+    }
+
+    /// The secrets of the world alone.
+    pub fn world_secrets(&self) -> BTreeMap<SecretId, CoreSecret> {
         let secrets = self.secrets().into_iter().map(|secret| {
             let view = CoreSecret {
                 owner: ProjectId::new(secret.project.as_str()),
@@ -24,8 +30,7 @@ impl Simulator {
             };
             (SecretId::new(secret.id), view)
         });
-        world.secrets = secrets.collect();
-        Ok(world)
+        secrets.collect()
     }
 }
 

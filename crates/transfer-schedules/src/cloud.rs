@@ -6,6 +6,7 @@
 
 use crate::Broken;
 use crate::gates::{KnownOffer, STUCK};
+use crate::rows::{self, RawSql, RowText};
 use crate::scenario::Start;
 use barbican_client::Barbican;
 use bytes::Bytes;
@@ -18,16 +19,12 @@ use keystone_client::{
 use openstack_http::{Exchange, InProcess, Limits, Password, Token};
 use simulator::faults::FaultyService;
 use simulator::{Checkpoint, Config, Simulator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
 use std::collections::BTreeMap;
-use std::fmt::{Display, Write as _};
-use std::str::FromStr as _;
+use std::fmt::Display;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use time::OffsetDateTime;
-use tokio::sync::Mutex;
 use tower::ServiceExt as _;
 use transfer_core::{ProjectId, SecretId, UserId, VolumeId, World};
 use transfer_engine::{Caller, Engine, Offer, Options};
@@ -44,24 +41,12 @@ const SNAPSHOTS: [&str; 2] =
 /// Letters of callers, and who they are in the simulator.
 const PEOPLE: [(char, &str, &str); 3] =
     [('X', "x", "donor"), ('Y', "y", "recipient"), ('Z', "z", "third")];
-/// The tables that hand-overs write.
-const WRITTEN: [&str; 7] = [
-    "volumes",
-    "snapshots",
-    "transfers",
-    "quota_usages",
-    "reservations",
-    "volume_transfer_hand_overs",
-    "volume_transfer_debts",
-];
+/// So many moments can be kept at once, the start among them.
+const MOMENTS: usize = 24;
 /// No run takes as long; the key manager asks for a longer wait than this.
 const HOUR: Duration = Duration::from_secs(3600);
 /// No run takes as long.
 const DAY: Duration = Duration::from_secs(86_400);
-
-/// Statements beside the store.
-#[derive(Clone)]
-pub(crate) struct RawSql(Arc<Mutex<SqliteConnection>>);
 
 /// A world to act in.
 pub(crate) struct Cloud {
@@ -71,8 +56,8 @@ pub(crate) struct Cloud {
     /// The way to Barbican; to Keystone.
     pub(crate) barbican: InProcess,
     keystone: InProcess,
-    checkpoint: Checkpoint,
-    restore: String,
+    /// The moment before anybody acts.
+    pub(crate) start: Moment,
     /// The statement that gives every row that runs write.
     look: String,
     tokens: Tokens,
@@ -82,91 +67,18 @@ pub(crate) struct Cloud {
     pub(crate) offer: Option<KnownOffer>,
 }
 
+/// A moment of a cloud: the copies of its rows, and all that its services remember.
+#[derive(Clone)]
+pub(crate) struct Moment {
+    place: usize,
+    checkpoint: Checkpoint,
+}
+
 /// Callers with tokens of their own: one for each actor, and one for whoever comes back later.
 struct Tokens(BTreeMap<char, Vec<Caller>>);
 
 /// Names of databases in memory are shared by the process.
 static DATABASES: AtomicU64 = AtomicU64::new(0);
-
-impl RawSql {
-    async fn open(url: &str) -> Result<Self, Broken> {
-        let options = SqliteConnectOptions::from_str(url).map_err(broken)?;
-        let connection = SqliteConnection::connect_with(&options.foreign_keys(false)).await;
-        Ok(Self(Arc::new(Mutex::new(connection.map_err(broken)?))))
-    }
-
-    /// Runs statements that somebody else than the service would run.
-    pub(crate) async fn run(&self, statements: &str) -> Result<(), Broken> {
-        let mut connection = self.0.lock().await;
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await.map_err(broken)?;
-        Ok(())
-    }
-
-    /// The statement for [`Cloud::rows`].
-    async fn all_rows(&self) -> Result<String, Broken> {
-        let mut connection = self.0.lock().await;
-        let mut selects = Vec::new();
-        for (place, table) in WRITTEN.into_iter().enumerate() {
-            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-            let columns = sqlx::query(AssertSqlSafe(columns)).fetch_all(&mut *connection).await;
-            let mut texts = Vec::new();
-            for column in columns.map_err(broken)? {
-                let column: String = column.try_get(0).map_err(broken)?;
-                // Reservations are found by another name than their number.
-                if (table, column.as_str()) != ("reservations", "id") {
-                    texts.extend(decisive(&column).map(|text| format!("({text})")));
-                }
-            }
-            let texts = texts.join(" || '|' || ");
-            let live = if table == "reservations" { "NOT deleted" } else { "TRUE" };
-            selects.push(format!(
-                "SELECT '{table}' AS name, {texts} AS row, {place} AS place, rowid AS number \
-                 FROM {table} WHERE {live}"
-            ));
-        }
-        let all = selects.join(" UNION ALL ");
-        Ok(format!("SELECT name, row FROM ({all}) ORDER BY place, number"))
-    }
-
-    /// Keeps a copy of every table aside; gives the statements that bring back what runs write.
-    async fn keep(&self) -> Result<String, Broken> {
-        let mut connection = self.0.lock().await;
-        let tables =
-            "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite%'";
-        let rows = sqlx::query(tables).fetch_all(&mut *connection).await.map_err(broken)?;
-        let (mut keep, mut restore) = (String::new(), "BEGIN IMMEDIATE;".to_owned());
-        for row in rows {
-            let table: String = row.try_get(0).map_err(broken)?;
-            // Writing to a string cannot fail.
-            let _ = write!(keep, "CREATE TEMP TABLE kept_{table} AS SELECT * FROM main.{table};");
-            if WRITTEN.contains(&table.as_str()) {
-                let _ = write!(
-                    restore,
-                    "DELETE FROM main.{table};\
-                     INSERT INTO main.{table} SELECT * FROM temp.kept_{table};"
-                );
-            }
-        }
-        restore.push_str("COMMIT;");
-        sqlx::raw_sql(AssertSqlSafe(keep)).execute(&mut *connection).await.map_err(broken)?;
-        Ok(restore)
-    }
-}
-
-/// What of a column decides anything; `None` when nothing does.
-fn decisive(column: &str) -> Option<String> {
-    let now = "unixepoch('now', 'subsec') * 1000";
-    match column {
-        "expire" | "last_error" => None,
-        "lease_expires_at_ms" => Some(format!("{column} > {now}")),
-        // Due payments are made in the order in which they became due: that of the rows, unless
-        // somebody had them all be due.
-        "due_at_ms" => Some(format!("({column} > {now}) + 2 * ({column} = 0)")),
-        _ if column.ends_with("_at_ms") => None,
-        _ if column.ends_with("_at") => Some(format!("{column} IS NULL")),
-        _ => Some(format!("quote({column})")),
-    }
-}
 
 impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
@@ -185,8 +97,7 @@ impl Cloud {
             raw,
             barbican: in_process(simulator.barbican_service()),
             keystone: in_process(simulator.keystone_service()),
-            checkpoint: simulator.checkpoint(),
-            restore: String::new(),
+            start: Moment { place: 0, checkpoint: simulator.checkpoint() },
             look: String::new(),
             tokens: Tokens(BTreeMap::new()),
             world: store.world_rows(&ProjectId::new("")).await.map_err(broken)?,
@@ -200,8 +111,8 @@ impl Cloud {
             cloud.make_offer().await?;
         }
         cloud.world = cloud.simulator.world(&cloud.store).await.map_err(broken)?;
-        cloud.checkpoint = cloud.simulator.checkpoint();
-        cloud.restore = cloud.raw.keep().await?;
+        cloud.raw.run(&(0..MOMENTS).map(rows::make_room).collect::<String>()).await?;
+        cloud.start = cloud.copy(0).await?;
         cloud.look = cloud.raw.all_rows().await?;
         cloud.idle().await?;
         Ok(cloud)
@@ -221,14 +132,9 @@ impl Cloud {
         Ok(())
     }
 
-    /// The rows that runs write, by table, in the order in which they were inserted; without what
-    /// decides nothing.
-    pub(crate) async fn rows(&self) -> Result<Vec<(String, String)>, Broken> {
-        let mut connection = self.raw.0.lock().await;
-        let rows = sqlx::query(AssertSqlSafe(self.look.as_str()));
-        let rows = rows.fetch_all(&mut *connection).await.map_err(broken)?;
-        let read = |row: &SqliteRow| Ok((row.try_get(0)?, row.try_get(1)?));
-        rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(broken)
+    /// The rows that runs write, in words.
+    pub(crate) async fn rows(&self) -> Result<Vec<RowText>, Broken> {
+        self.raw.rows(&self.look).await
     }
 
     /// Ids of people and projects.
@@ -239,10 +145,22 @@ impl Cloud {
         ids.chain([service]).map(str::to_owned).collect()
     }
 
-    /// Goes back to the start.
-    pub(crate) async fn restore(&self) -> Result<(), Broken> {
-        self.simulator.restore(&self.checkpoint);
-        self.raw.run(&self.restore).await
+    /// Keeps this moment; `None` where there is no such place.
+    pub(crate) async fn keep(&self, place: usize) -> Result<Option<Moment>, Broken> {
+        // The first place is the start's.
+        let place = place + 1;
+        if place < MOMENTS { self.copy(place).await.map(Some) } else { Ok(None) }
+    }
+
+    async fn copy(&self, place: usize) -> Result<Moment, Broken> {
+        self.raw.repeat(&rows::keep(place)).await?;
+        Ok(Moment { place, checkpoint: self.simulator.checkpoint() })
+    }
+
+    /// Goes back to a moment.
+    pub(crate) async fn restore(&self, moment: &Moment) -> Result<(), Broken> {
+        self.simulator.restore(&moment.checkpoint);
+        self.raw.repeat(&rows::restore(moment.place)).await
     }
 
     /// An engine of its own on this store and this way to Barbican.

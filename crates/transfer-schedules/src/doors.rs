@@ -4,9 +4,9 @@
 //! something in the key manager. Reads run through at once.
 
 use crate::choice::{Fault, Patience};
-use crate::cloud::RawSql;
 use crate::footprint::{Resource, tables, writes};
 use crate::gates::{Ask, Gates, Late};
+use crate::rows::RawSql;
 use crate::scenario::Planted;
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -82,8 +82,8 @@ impl Turnstile for DatabaseDoor {
 
     fn over(&self, committed: bool) {
         let written = std::mem::take(&mut *lock(&self.written));
-        for table in written.into_iter().filter(|_| committed) {
-            self.gates.writes(Resource::Table(table));
+        if committed {
+            self.gates.commits(written.into_iter().map(Resource::Table));
         }
         self.gates.over_one();
     }

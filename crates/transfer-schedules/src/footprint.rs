@@ -25,6 +25,7 @@ pub(crate) enum Resource {
 pub(crate) struct Footprint {
     reads: BTreeSet<Resource>,
     writes: BTreeSet<Resource>,
+    commits: bool,
 }
 
 impl Footprint {
@@ -36,9 +37,24 @@ impl Footprint {
         self.writes.insert(resource);
     }
 
+    /// A transaction has committed.
+    pub(crate) fn commit(&mut self) {
+        self.commits = true;
+    }
+
+    /// Whether any transaction has committed.
+    pub(crate) fn commits(&self) -> bool {
+        self.commits
+    }
+
     /// Whatever was read or written.
     pub(crate) fn touched(&self) -> impl Iterator<Item = &Resource> {
         self.reads.union(&self.writes)
+    }
+
+    /// Whether the rows are as before.
+    pub(crate) fn leaves_rows(&self) -> bool {
+        !self.writes.iter().any(|one| matches!(one, Resource::Table(_)))
     }
 
     /// Whether neither writes what the other touches, so that their order makes no difference.

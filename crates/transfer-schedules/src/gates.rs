@@ -28,7 +28,7 @@ pub(crate) const STUCK: Duration = Duration::from_secs(20);
 /// What an actor wants to do next.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Ask {
-    /// Begin at all.
+    /// Begin a pass of recovery, which reads before it writes.
     Begin,
     /// Run the transaction that an operation begins with.
     Claim,
@@ -43,6 +43,7 @@ pub(crate) enum Ask {
 }
 
 /// An effect whose reply was lost before it took place.
+#[derive(Clone)]
 pub(crate) struct Late {
     pub(crate) actor: usize,
     pub(crate) ask: Ask,
@@ -81,10 +82,20 @@ pub(crate) struct Progress {
 #[derive(Default)]
 struct State {
     standing: Vec<Standing>,
+    /// Who waits for an offer.
+    waiting: Vec<(usize, oneshot::Sender<KnownOffer>)>,
     actors: Vec<Progress>,
     under_way: u32,
     news: u64,
     footprint: Footprint,
+    late: Option<Late>,
+    offer: Option<KnownOffer>,
+}
+
+/// What is known where nobody is under way: whoever acts has not begun, has ended or has crashed.
+#[derive(Clone)]
+pub(crate) struct Settled {
+    actors: Vec<Progress>,
     late: Option<Late>,
     offer: Option<KnownOffer>,
 }
@@ -104,13 +115,36 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-impl Gates {
+impl Progress {
+    /// Whether nothing more comes of it.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.over || self.crashed
+    }
+}
+
+impl Settled {
+    /// At the start.
     pub(crate) fn new(actors: usize, offer: Option<KnownOffer>) -> Self {
-        let actors = vec![Progress::default(); actors];
-        Self {
-            state: Mutex::new(State { actors, offer, ..State::default() }),
-            changed: Notify::new(),
-        }
+        Self { actors: vec![Progress::default(); actors], late: None, offer }
+    }
+}
+
+impl Gates {
+    pub(crate) fn new(settled: Settled) -> Self {
+        let Settled { actors, late, offer } = settled;
+        let state = State { actors, late, offer, ..State::default() };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// What is known, if nobody is under way.
+    pub(crate) fn settled(&self) -> Option<Settled> {
+        let State { actors, late, offer, .. } = &*self.lock();
+        let rests = |one: &Progress| !one.begun || one.is_gone();
+        actors.iter().all(rests).then(|| Settled {
+            actors: actors.clone(),
+            late: late.clone(),
+            offer: offer.clone(),
+        })
     }
 
     /// Stands at a gate until the scheduler says how to pass it. Never returns to a crashed actor.
@@ -124,6 +158,24 @@ impl Gates {
         match passed.await {
             Ok(fault) => fault,
             Err(_crashed) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until there is an offer.
+    pub(crate) async fn offered(&self, actor: usize) -> KnownOffer {
+        let (tell, told) = oneshot::channel();
+        let known = self.change(|state| {
+            if state.offer.is_none() {
+                state.waiting.push((actor, tell));
+            }
+            state.offer.clone()
+        });
+        match known {
+            Some(offer) => offer,
+            None => match told.await {
+                Ok(offer) => offer,
+                Err(_over) => std::future::pending().await,
+            },
         }
     }
 
@@ -190,8 +242,9 @@ impl Gates {
     fn moves(&self) -> bool {
         let state = self.lock();
         let stands = |actor: usize| state.standing.iter().any(|one| one.actor == actor);
+        let waits = |actor: usize| state.waiting.iter().any(|(one, _)| *one == actor);
         let rests = |(actor, progress): (usize, &Progress)| {
-            progress.over || progress.crashed || stands(actor)
+            progress.over || progress.crashed || stands(actor) || waits(actor)
         };
         state.under_way > 0 || !state.actors.iter().enumerate().all(rests)
     }
@@ -216,6 +269,13 @@ impl Gates {
 
     pub(crate) fn writes(&self, resource: Resource) {
         self.lock().footprint.write(resource);
+    }
+
+    /// A transaction has committed what it has written.
+    pub(crate) fn commits(&self, written: impl Iterator<Item = Resource>) {
+        let mut state = self.lock();
+        state.footprint.commit();
+        written.for_each(|resource| state.footprint.write(resource));
     }
 
     /// What was touched since the last time.
@@ -265,13 +325,15 @@ impl Gates {
     }
 
     /// Where everybody stands, how far each has come, and what has not landed yet, in words. The
-    /// service's tokens are told by their number: one that has ended is not used again.
+    /// service's tokens are told by their number, as long as anybody uses them: one that has ended
+    /// is not used again.
     pub(crate) fn describe(&self) -> String {
         let standing = self.standing();
         let state = self.lock();
         let come = state.actors.iter().map(|one| {
             let Progress { begun, told, was_taken_over, over, crashed, ended_tokens } = one;
-            (begun, told, was_taken_over, over, crashed, ended_tokens.len())
+            let ended_tokens = if one.is_gone() { 0 } else { ended_tokens.len() };
+            (begun, told, was_taken_over, over, crashed, ended_tokens)
         });
         let late = state.late.as_ref().map(|late| (late.actor, &late.ask, late.request.body()));
         format!("{standing:?} {:?} {late:?}", come.collect::<Vec<_>>())
@@ -282,10 +344,16 @@ impl Gates {
     }
 
     pub(crate) fn make_offer(&self, actor: usize, offer: KnownOffer) {
-        let mut state = self.lock();
-        if !state.actors[actor].crashed {
-            state.offer.get_or_insert(offer);
-        }
+        self.change(|state| {
+            if state.actors[actor].crashed {
+                return;
+            }
+            let offer = state.offer.get_or_insert(offer).clone();
+            for (_, tell) in state.waiting.drain(..) {
+                // Who waits lives as long as the run.
+                let _gone = tell.send(offer.clone());
+            }
+        });
     }
 
     fn change<T>(&self, act: impl FnOnce(&mut State) -> T) -> T {

@@ -4,11 +4,12 @@
 //! A *situation* is all that decides what can follow:
 //! - the rows of every table that hand-overs write, in the order in which they were inserted. Of
 //!   times nothing is kept but what a statement asks of them: whether a lease is over, whether a
-//!   payment is due. Left out is what no statement reads: struck-out reservations, and the words of
-//!   the last failed payment;
+//!   payment is due. Left out is what no statement reads: struck-out reservations, the words of the
+//!   last failed payment, and, of a hand-over that has ended and whose driver is gone, all but its
+//!   id and how it ended: only its driver reads more, to learn what became of its commit;
 //! - every secret that the key manager holds, in the order of creation;
 //! - of each actor the gates that it stands at, what its caller was told, whether it has begun, is
-//!   over or has crashed, the tokens that it has lost, and its [`Memory`];
+//!   over or has crashed, the tokens that it has lost and may yet use, and its [`Memory`];
 //! - the offer that callers know of, the effect that has not landed yet, what a watcher has seen,
 //!   and what may still go wrong.
 //!
@@ -25,9 +26,11 @@
 //! or crashed remembers nothing.
 //!
 //! This relies on what the search relies on, footprints that are complete above all, and on that
-//! nothing waits for time to pass. Digests have 128 bits. **Sleep sets** stand in the way of
-//! matching: what slept at a situation was not explored from it. So a situation is left only where
-//! everything sleeps that slept there before.
+//! nothing waits for time to pass. Digests have 128 bits.
+//!
+//! **Sleep sets** stand in the way of matching: what slept at a situation was not explored from it.
+//! So it is kept with the situation, and where that comes about again, whatever of it is awake now
+//! is explored (Godefroid, *Partial-Order Methods*, 1996, chapter 6).
 
 use crate::Broken;
 use crate::choice::Choice;
@@ -35,11 +38,11 @@ use crate::cloud::Cloud;
 use crate::footprint::{Footprint, Resource};
 use crate::gates::Ask;
 use crate::labels;
+use crate::rows::RowText;
 use crate::scenario::{Act, Scenario};
 use crate::stage::Stage;
 use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write as _;
 
 /// The fewest hexadecimal digits of an id.
 const SHORTEST_ID: usize = 8;
@@ -56,20 +59,40 @@ pub(crate) struct Memory {
     read: BTreeSet<String>,
 }
 
-/// Situations, each with what slept when it was explored.
+/// Situations, each with what slept whenever it was explored.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(HashMap<Digest, Vec<BTreeSet<Choice>>>);
+pub(crate) struct Seen(HashMap<Digest, BTreeSet<Choice>>);
+
+/// What is left to be explored of a situation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Left {
+    /// It has not been seen.
+    Everything,
+    /// These slept whenever it was seen, and do not sleep now; the others of what sleeps now have
+    /// been explored.
+    Awake {
+        /// To be explored.
+        awake: BTreeSet<Choice>,
+        /// Still asleep.
+        asleep: BTreeSet<Choice>,
+    },
+    /// Nothing.
+    Nothing,
+}
 
 impl Seen {
-    /// Whether all that can follow has been run, or is going to be. If not, it is from now on.
-    pub(crate) fn covers(&mut self, situation: Digest, asleep: BTreeSet<Choice>) -> bool {
-        let before = self.0.entry(situation).or_default();
-        if before.iter().any(|slept| slept.is_subset(&asleep)) {
-            return true;
+    /// Comes to a situation in which these choices sleep. What is left is explored from now on.
+    pub(crate) fn visit(&mut self, situation: Digest, asleep: &BTreeSet<Choice>) -> Left {
+        let Some(slept) = self.0.get_mut(&situation) else {
+            self.0.insert(situation, asleep.clone());
+            return Left::Everything;
+        };
+        let awake: BTreeSet<Choice> = slept.difference(asleep).copied().collect();
+        if awake.is_empty() {
+            return Left::Nothing;
         }
-        before.retain(|slept| !asleep.is_subset(slept));
-        before.push(asleep);
-        false
+        slept.retain(|choice| asleep.contains(choice));
+        Left::Awake { awake, asleep: slept.clone() }
     }
 }
 
@@ -82,11 +105,19 @@ pub(crate) struct Follower<'a> {
     pub(crate) memories: Vec<Memory>,
 }
 
+/// What a follower knows at one moment.
+#[derive(Clone)]
+pub(crate) struct Knowledge {
+    names: Names,
+    shared: Shared,
+    memories: Vec<Memory>,
+}
+
 /// What actors share, as it stands.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Shared {
-    /// The rows of each table.
-    tables: BTreeMap<String, String>,
+    /// The rows, under their names.
+    rows: Vec<RowText>,
     /// The secrets, by their names, in the order of creation.
     secrets: Vec<(String, String)>,
 }
@@ -104,8 +135,8 @@ impl<'a> Follower<'a> {
         for constant in cloud.constants() {
             follower.names.keep(&constant);
         }
-        for (_, row) in cloud.rows().await? {
-            follower.names.keep(&row);
+        for row in cloud.rows().await? {
+            follower.names.keep(&row.text);
         }
         for secret in cloud.simulator.secrets() {
             follower.names.keep(&secret.id);
@@ -114,32 +145,48 @@ impl<'a> Follower<'a> {
         Ok(follower)
     }
 
-    /// Looks at what is shared after a step, and learns whose the new ids are. Whether there were
-    /// any.
+    /// At a moment that was kept.
+    pub(crate) fn resume(cloud: &'a Cloud, scenario: &'a Scenario, known: &Knowledge) -> Self {
+        let Knowledge { names, shared, memories } = known.clone();
+        Self { cloud, scenario, names, shared, memories }
+    }
+
+    pub(crate) fn knowledge(&self) -> Knowledge {
+        let (names, shared) = (self.names.clone(), self.shared.clone());
+        Knowledge { names, shared, memories: self.memories.clone() }
+    }
+
+    /// Looks at everything that is shared, after a step or where its new ids are known; whether
+    /// there were new ids.
     pub(crate) async fn look(&mut self, step: Option<Choice>) -> Result<bool, Broken> {
         let rows = self.cloud.rows().await?;
-        let secrets = self.cloud.simulator.secrets();
-        let whose = step.map_or_else(String::new, |step| match step.actor() {
-            Some(actor) => format!("of {actor}"),
-            None => format!("of {step}"),
-        });
         let known = self.names.0.len();
-        for text in rows.iter().map(|(_, row)| row).chain(secrets.iter().map(|one| &one.id)) {
-            self.names.learn(text, &whose);
+        let whose = whose(step);
+        for row in &rows {
+            self.names.learn(&row.text, &whose);
         }
-        self.shared = Shared::default();
-        for (table, row) in rows {
-            let row = self.names.apply(&row);
-            // Writing to a string cannot fail.
-            let _ = writeln!(self.shared.tables.entry(table).or_default(), "{row}");
+        let named = rows.into_iter().map(|RowText { table, text, ended }| RowText {
+            table,
+            text: self.names.apply(&text),
+            ended: ended.map(|ended| self.names.apply(&ended)),
+        });
+        self.shared.rows = named.collect();
+        self.look_at_secrets(&whose);
+        Ok(self.names.0.len() > known)
+    }
+
+    fn look_at_secrets(&mut self, whose: &str) {
+        let secrets = self.cloud.simulator.secrets();
+        for one in &secrets {
+            self.names.learn(&one.id, whose);
         }
+        self.shared.secrets.clear();
         for one in secrets {
             let attributes = (&one.content_type, &one.algorithm, one.bit_length, &one.mode);
             let owner = (&one.project, &one.creator, &one.name, &one.secret_type);
             let text = format!("{owner:?} {:?} {attributes:?}", one.fingerprint);
             self.shared.secrets.push((self.names.apply(&one.id), self.names.apply(&text)));
         }
-        Ok(self.names.0.len() > known)
     }
 
     /// After a step: what whoever made it remembers, and whether there are new ids.
@@ -152,7 +199,13 @@ impl<'a> Follower<'a> {
         label: &'static str,
     ) -> Result<bool, Broken> {
         let touched = self.touched(footprint);
-        let is_new = self.look(Some(choice)).await?;
+        let is_new = if footprint.leaves_rows() {
+            let known = self.names.0.len();
+            self.look_at_secrets(&whose(Some(choice)));
+            self.names.0.len() > known
+        } else {
+            self.look(Some(choice)).await?
+        };
         let Choice::Pass { actor, fault, .. } = choice else { return Ok(is_new) };
         let memory = &mut self.memories[actor];
         let progress = &stage.progress()[actor];
@@ -179,7 +232,13 @@ impl<'a> Follower<'a> {
     /// The situation.
     pub(crate) fn situation(&self, stage: &Stage<'_>) -> Result<Digest, Broken> {
         let own = self.names.apply(&stage.describe()?);
-        let tables = format!("{:?} {:?}", self.shared.tables, self.shared.secrets);
+        let progress = stage.progress();
+        let is_gone = |ended: &String| driver(ended).is_none_or(|actor| progress[actor].is_gone());
+        let rows = self.shared.rows.iter();
+        let known =
+            rows.map(|row| row.ended.as_ref().filter(|ended| is_gone(ended)).unwrap_or(&row.text));
+        let rows: Vec<_> = known.collect();
+        let tables = format!("{rows:?} {:?}", self.shared.secrets);
         Ok(digest(&[&own, &tables, &format!("{:?}", self.memories)]))
     }
 
@@ -189,8 +248,9 @@ impl<'a> Follower<'a> {
         for resource in footprint.touched() {
             match resource {
                 Resource::Table(table) => {
-                    let rows = self.shared.tables.get(table).map_or("", String::as_str);
-                    touched.tables.insert(table.clone(), rows.to_owned());
+                    let rows = self.shared.rows.iter().filter(|row| row.table == *table);
+                    let rows = rows.map(|row| row.text.clone()).collect();
+                    touched.tables.insert(table.clone(), rows);
                 }
                 Resource::Secret(id) => {
                     let name = self.names.apply(id);
@@ -207,9 +267,22 @@ impl<'a> Follower<'a> {
     }
 }
 
+/// Who drove a hand-over that has ended; nobody whose id was there from the start.
+fn driver(ended: &str) -> Option<usize> {
+    ended.split_once(" of ")?.1.split('>').next()?.parse().ok()
+}
+
+/// Whose the ids are that a step has brought about.
+fn whose(step: Option<Choice>) -> String {
+    step.map_or_else(String::new, |step| match step.actor() {
+        Some(actor) => format!("of {actor}"),
+        None => format!("of {step}"),
+    })
+}
+
 #[derive(Default)]
 struct Touched {
-    tables: BTreeMap<String, String>,
+    tables: BTreeMap<String, Vec<String>>,
     secrets: BTreeSet<String>,
 }
 
@@ -220,7 +293,7 @@ impl Touched {
 }
 
 /// What ids are called.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Names(BTreeMap<String, String>);
 
 impl Names {
@@ -302,14 +375,25 @@ mod tests {
     }
 
     #[test]
-    fn a_situation_is_left_only_where_everything_sleeps_that_slept_there_before() {
-        let sleeping = |choices: &[Choice]| choices.iter().copied().collect::<BTreeSet<_>>();
+    fn of_a_situation_that_has_been_seen_only_what_always_slept_is_left() {
+        let choices = |choices: &[Choice]| choices.iter().copied().collect::<BTreeSet<_>>();
+        let (expire, land, rest) = (Choice::Expire, Choice::Land, Choice::Rest);
         let mut seen = Seen::default();
-        assert!(!seen.covers(1, sleeping(&[Choice::Rest, Choice::Land])));
-        assert!(!seen.covers(2, sleeping(&[])));
-        assert!(seen.covers(1, sleeping(&[Choice::Rest, Choice::Land, Choice::Expire])));
-        assert!(!seen.covers(1, sleeping(&[Choice::Land])), "a rest has not been explored");
-        assert!(seen.covers(1, sleeping(&[Choice::Land])));
-        assert!(seen.covers(2, sleeping(&[Choice::Land])));
+        for (situation, asleep, left) in [
+            (1, choices(&[rest, land]), Left::Everything),
+            (2, choices(&[]), Left::Everything),
+            (1, choices(&[rest, land, expire]), Left::Nothing),
+            (
+                1,
+                choices(&[land, expire]),
+                Left::Awake { awake: choices(&[rest]), asleep: choices(&[land]) },
+            ),
+            (1, choices(&[land]), Left::Nothing),
+            (1, choices(&[]), Left::Awake { awake: choices(&[land]), asleep: choices(&[]) }),
+            (1, choices(&[]), Left::Nothing),
+            (2, choices(&[land]), Left::Nothing),
+        ] {
+            assert_eq!(seen.visit(situation, &asleep), left, "{situation} {asleep:?}");
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::choice::{ReplayError, parse, print};
 use crate::cloud::Cloud;
-use crate::scenario::{Act, MOST_ACTORS, Scenario, Start, alone, pairs, triples};
+use crate::scenario::{Act, Scenario, Start, alone, pairs, triples};
 use crate::search::{Bounds, Search};
 use crate::{Broken, Planted, situations, telling};
 use std::collections::BTreeMap;
@@ -33,11 +33,10 @@ pub struct Options {
 pub enum Depth {
     /// Pairs without faults and each operation by itself with one fault, one key.
     Quick,
-    /// Pairs with one fault, triples without, one key; pairs without faults and each operation by
-    /// itself with one fault, two keys.
+    /// Pairs and triples with one fault, one key; pairs without faults and each operation by itself
+    /// with one fault, two keys.
     Standard,
-    /// Pairs with one fault, two keys; triples with one fault, one key, where what has been seen is
-    /// not continued.
+    /// Pairs and triples with one fault, one key and two keys.
     Deep,
 }
 
@@ -61,12 +60,14 @@ pub struct Progress {
 pub struct ScenarioReport {
     /// Its name.
     pub name: String,
+    /// How many act in it.
+    pub operations: usize,
     /// Whether one thing could go wrong in it.
     pub faults: bool,
-    /// Schedules that were run to rest.
+    /// Schedules that were run, no two of them the same.
     pub schedules: u64,
-    /// Schedules that were given up: all that could follow had been run in another order, or from
-    /// the same situation.
+    /// Those of them that were given up before they came to rest: all that could follow had been
+    /// run in another order, or from the same situation.
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,
@@ -77,10 +78,10 @@ pub struct ScenarioReport {
 /// What a run came to.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Report {
-    /// Schedules that were run to rest.
+    /// Schedules that were run, no two of them the same.
     pub schedules: u64,
-    /// Schedules that were given up: all that could follow had been run in another order, or from
-    /// the same situation.
+    /// Those of them that were given up before they came to rest: all that could follow had been
+    /// run in another order, or from the same situation.
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,
@@ -134,8 +135,10 @@ pub fn run(options: Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Rep
         progress,
     };
     std::thread::scope(|scope| {
-        let workers: Vec<_> =
-            (0..options.threads.get()).map(|_| scope.spawn(|| shared.work())).collect();
+        let shared = &shared;
+        let workers: Vec<_> = (0..options.threads.get())
+            .map(|thread| scope.spawn(move || shared.work(thread)))
+            .collect();
         workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(outcome) => outcome,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -159,34 +162,45 @@ pub fn replay(schedule: &str) -> Result<Trace, ReplayError> {
 
 fn jobs(options: Options) -> Vec<Job> {
     let with = |scenarios: Vec<Scenario>, faults| {
-        scenarios.into_iter().map(move |scenario| {
-            // Fewer situations than schedules come about, but telling them apart takes its time.
-            let matched = faults && scenario.acts.len() == MOST_ACTORS;
-            Job {
-                scenario: Scenario { planted: options.planted, ..scenario },
-                bounds: Bounds { faults, reduced: true, matched, keeps_all: false },
-            }
+        scenarios.into_iter().map(move |scenario| Job {
+            scenario: Scenario { planted: options.planted, ..scenario },
+            bounds: Bounds { faults, ..Bounds::FAST },
         })
     };
     let mut jobs: Vec<Job> = match options.depth {
         Depth::Quick => with(pairs(false), false).chain(with(alone(false), true)).collect(),
         Depth::Standard => with(pairs(false), true)
+            .chain(with(triples(false), true))
             .chain(with(alone(true), true))
             .chain(with(pairs(true), false))
-            .chain(with(triples(), false))
             .collect(),
-        Depth::Deep => with(pairs(true), true)
-            .chain(with(alone(true), true))
-            .chain(with(triples(), true))
+        Depth::Deep => with(alone(true), true)
+            .chain([false, true].into_iter().flat_map(|two_keys| {
+                with(pairs(two_keys), true).chain(with(triples(two_keys), true))
+            }))
             .collect(),
     };
     // The longest first, as far as one can tell: what can happen after an initiate is most.
-    jobs.sort_by_key(|job| std::cmp::Reverse((job.bounds.faults, initiates(&job.scenario))));
+    jobs.sort_by_key(|job| {
+        let Scenario { start, acts, .. } = &job.scenario;
+        std::cmp::Reverse((job.bounds.faults, acts.len(), start.two_keys, initiates(acts)))
+    });
     jobs
 }
 
-fn initiates(scenario: &Scenario) -> usize {
-    scenario.acts.iter().filter(|act| **act == Act::Initiate).count()
+fn initiates(acts: &[Act]) -> usize {
+    acts.iter().filter(|act| **act == Act::Initiate).count()
+}
+
+/// Keeps this thread, and those that it begins, on one core. A search and the thread of its
+/// database take turns: where each wakes the other on another core, that takes longer than what
+/// they do.
+fn stay_on_a_core(thread: usize) {
+    let cores = core_affinity::get_core_ids().unwrap_or_default();
+    if let Some(core) = cores.iter().cycle().nth(thread) {
+        // Where that is not possible it only takes longer.
+        let _is_kept = core_affinity::set_for_current(*core);
+    }
 }
 
 /// The clouds of one thread, prepared when they are needed.
@@ -211,7 +225,8 @@ impl Clouds {
 }
 
 impl Shared<'_> {
-    fn work(&self) -> Result<(), Broken> {
+    fn work(&self, thread: usize) -> Result<(), Broken> {
+        stay_on_a_core(thread);
         let outcome = self.take_jobs();
         if outcome.is_err() {
             self.stop.store(true, Ordering::Relaxed);
@@ -241,8 +256,8 @@ impl Shared<'_> {
             })?;
             let runs = search.found.schedules + search.found.cut;
             if !more || runs.is_multiple_of(REPORT_EVERY) {
-                let new = search.found.schedules - told;
-                told = search.found.schedules;
+                let new = runs - told;
+                told = runs;
                 self.tell(job, new, search.share());
             }
             if !more || self.stop.load(Ordering::Relaxed) {
@@ -259,8 +274,9 @@ impl Shared<'_> {
         report.coverage.merge(&search.found.coverage);
         report.scenarios.push(ScenarioReport {
             name: job.scenario.to_string(),
+            operations: job.scenario.acts.len(),
             faults: job.bounds.faults,
-            schedules: search.found.schedules,
+            schedules: search.found.schedules + search.found.cut,
             cut: search.found.cut,
             steps: search.found.steps,
             elapsed: begun.elapsed(),

@@ -3,6 +3,8 @@
 //! Y and Z are interchangeable, so Z comes only where Y does. In the world `available` there is no
 //! offer yet: whoever accepts or cancels begins once an initiate has been answered.
 
+use crate::choice::Choice;
+use crate::gates::Progress;
 use std::fmt;
 use std::str::FromStr;
 use transfer_core::Operation;
@@ -110,6 +112,26 @@ impl Planted {
     }
 }
 
+impl Scenario {
+    /// Whether another actor, who comes before, could do the same instead, with everybody's name
+    /// changed and nothing else: neither of them has begun.
+    ///
+    /// Equals are two that do the same, and the one who accepts as Y and the one who does as Z, as
+    /// long as nobody has accepted as either.
+    pub(crate) fn has_twin_before(&self, choice: Choice, progress: &[Progress]) -> bool {
+        let Some(actor) = choice.actor().filter(|actor| !progress[*actor].begun) else {
+            return false;
+        };
+        let accepts = |act: &Act| matches!(act, Act::AcceptY | Act::AcceptZ);
+        let of_accepts = self.acts.iter().filter(|act| accepts(act)).count();
+        (0..actor).any(|earlier| {
+            let (one, other) = (self.acts[earlier], self.acts[actor]);
+            let both_accept = accepts(&one) && accepts(&other) && of_accepts == 2;
+            !progress[earlier].begun && (one == other || both_accept)
+        })
+    }
+}
+
 /// Every operation by itself.
 pub(crate) fn alone(two_keys: bool) -> Vec<Scenario> {
     [(false, Act::Initiate), (true, Act::AcceptY), (true, Act::Cancel)]
@@ -138,8 +160,8 @@ pub(crate) fn pairs(two_keys: bool) -> Vec<Scenario> {
     all
 }
 
-/// Every triple, in the world with one key.
-pub(crate) fn triples() -> Vec<Scenario> {
+/// Every triple.
+pub(crate) fn triples(two_keys: bool) -> Vec<Scenario> {
     let mut all = Vec::new();
     for offered in [true, false] {
         for (index, first) in Act::ALL.into_iter().enumerate() {
@@ -147,7 +169,7 @@ pub(crate) fn triples() -> Vec<Scenario> {
                 for third in Act::ALL.into_iter().skip(further) {
                     let acts = vec![first, second, third];
                     if makes_sense(offered, &acts) {
-                        let start = Start { offered, two_keys: false };
+                        let start = Start { offered, two_keys };
                         all.push(Scenario { planted: None, start, acts });
                     }
                 }

@@ -5,10 +5,10 @@
 
 use crate::Broken;
 use crate::choice::{Choice, Fault};
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Moment};
 use crate::doors::{DatabaseDoor, Mistake, SecretsDoor, note_effect};
 use crate::footprint::{Footprint, Resource};
-use crate::gates::{Ask, Gates, KnownOffer, Progress};
+use crate::gates::{Ask, Gates, KnownOffer, Progress, Settled};
 use crate::scenario::{Act, MOST_ACTORS, Scenario};
 use cinder_db::AuthKey;
 use openstack_http::Exchange as _;
@@ -26,27 +26,62 @@ pub(crate) struct Stage<'a> {
     cloud: &'a Cloud,
     scenario: &'a Scenario,
     gates: Arc<Gates>,
+    gone: Gone,
+}
+
+/// What has happened so far beside the actors.
+#[derive(Clone)]
+struct Gone {
     history: History,
     faulted: bool,
     expired: bool,
     rested: bool,
 }
 
+/// A moment at which nobody was under way: a run can begin there as well as at the start.
+pub(crate) struct Kept {
+    moment: Moment,
+    settled: Settled,
+    gone: Gone,
+}
+
 impl<'a> Stage<'a> {
     /// Restores the cloud and lets every actor come to its first gate.
     pub(crate) async fn set(cloud: &'a Cloud, scenario: &'a Scenario) -> Result<Self, Broken> {
-        cloud.restore().await?;
-        let gates = Arc::new(Gates::new(scenario.acts.len(), cloud.offer.clone()));
         let mut history = History::default();
         history.observe(&cloud.world);
-        let (faulted, expired, rested) = (false, false, false);
-        let stage = Self { cloud, scenario, gates, history, faulted, expired, rested };
-        for (actor, act) in scenario.acts.iter().enumerate() {
-            stage.enter(actor, *act)?;
+        let gone = Gone { history, faulted: false, expired: false, rested: false };
+        let settled = Settled::new(scenario.acts.len(), cloud.offer.clone());
+        Self::resume(cloud, scenario, &Kept { moment: cloud.start.clone(), settled, gone }).await
+    }
+
+    /// Goes back to a moment. Whoever had not begun comes to its first gate again; nothing that is
+    /// shared may be touched on the way there, so that it makes no difference when that was.
+    pub(crate) async fn resume(
+        cloud: &'a Cloud,
+        scenario: &'a Scenario,
+        kept: &Kept,
+    ) -> Result<Self, Broken> {
+        cloud.restore(&kept.moment).await?;
+        let gates = Arc::new(Gates::new(kept.settled.clone()));
+        let stage = Self { cloud, scenario, gates, gone: kept.gone.clone() };
+        for (actor, progress) in stage.gates.progress().iter().enumerate() {
+            if !progress.over && !progress.crashed {
+                stage.enter(actor, scenario.acts[actor])?;
+            }
         }
         stage.gates.quiet().await?;
-        stage.gates.take_footprint();
+        if stage.gates.take_footprint() != Footprint::default() {
+            return Err(Broken::Stack("an actor touched something before its first gate".into()));
+        }
         Ok(stage)
+    }
+
+    /// Keeps this moment, if nobody is under way, in a place that is free.
+    pub(crate) async fn keep(&self, place: usize) -> Result<Option<Kept>, Broken> {
+        let Some(settled) = self.gates.settled() else { return Ok(None) };
+        let moment = self.cloud.keep(place).await?;
+        Ok(moment.map(|moment| Kept { moment, settled, gone: self.gone.clone() }))
     }
 
     /// Puts an actor on the stage: a replica of its own, in tasks of its own.
@@ -69,9 +104,8 @@ impl<'a> Stage<'a> {
         let store = self.cloud.store.with_turnstile(Arc::new(turnstile));
         let engine = cloud.engine(store, Arc::new(door))?;
         let offer = cloud.offer_of();
-        let waits = act == Act::Recovery || (act.ends_an_offer() && cloud.offer.is_none());
         tokio::spawn(async move {
-            if waits {
+            if act == Act::Recovery {
                 gates.stand(actor, Ask::Begin).await;
             }
             let outcome = match caller {
@@ -99,9 +133,6 @@ impl<'a> Stage<'a> {
         let mut faults = Vec::new();
         for (actor, asks) in &standing {
             for (gate, ask) in asks.iter().enumerate() {
-                if *ask == Ask::Begin && self.waits_for_an_offer(*actor) {
-                    continue;
-                }
                 let pass = |fault| Choice::Pass { actor: *actor, gate, fault };
                 options.push(pass(None));
                 faults.extend(self.faults_at(*actor, ask).iter().map(|fault| pass(Some(*fault))));
@@ -111,23 +142,19 @@ impl<'a> Stage<'a> {
         if self.gates.late().is_some() {
             options.push(Choice::Land);
         }
-        if all_ended && !self.rested {
+        if all_ended && !self.gone.rested {
             options.push(Choice::Rest);
         }
-        if !self.faulted {
+        if !self.gone.faulted {
             options.extend(faults);
         }
         // Where nobody acts any more, leases run out before the rest.
         let leased = !all_ended && !world.hand_overs.is_empty();
         let crashed = self.gates.progress().iter().any(|progress| progress.crashed);
-        if leased && !self.expired && (!self.faulted || crashed) {
+        if leased && !self.gone.expired && (!self.gone.faulted || crashed) {
             options.push(Choice::Expire);
         }
         options
-    }
-
-    fn waits_for_an_offer(&self, actor: usize) -> bool {
-        self.scenario.acts[actor].ends_an_offer() && self.gates.offer().is_none()
     }
 
     fn faults_at(&self, actor: usize, ask: &Ask) -> &'static [Fault] {
@@ -143,7 +170,7 @@ impl<'a> Stage<'a> {
 
     /// Carries out one step, up to the next quiet moment; gives what it touched.
     pub(crate) async fn carry_out(&mut self, choice: Choice) -> Result<Footprint, Broken> {
-        self.faulted |= choice.is_fault();
+        self.gone.faulted |= choice.is_fault();
         match choice {
             Choice::Pass { actor, gate, fault } => {
                 self.shows_auth_key(actor)?;
@@ -155,7 +182,7 @@ impl<'a> Stage<'a> {
                 self.gates.writes(Resource::Table("volume_transfer_hand_overs".to_owned()));
                 self.gates.writes(Resource::Fault);
                 self.cloud.raw.run(LEASES_END).await?;
-                self.expired = true;
+                self.gone.expired = true;
             }
             Choice::Land => {
                 let Some(late) = self.gates.take_late() else {
@@ -164,11 +191,12 @@ impl<'a> Stage<'a> {
                 note_effect(&self.gates, late.actor, &late.ask);
                 // Nobody waits for its reply any more.
                 drop(self.cloud.barbican.exchange(late.request).await);
-                self.rested = false;
+                self.gone.rested = false;
             }
             Choice::Rest => {
+                self.gates.writes(Resource::Table("volume_transfer_hand_overs".to_owned()));
                 self.rest().await?;
-                self.rested = true;
+                self.gone.rested = true;
             }
         }
         self.gates.quiet().await?;
@@ -198,7 +226,7 @@ impl<'a> Stage<'a> {
         if let (Act::AcceptY | Act::AcceptZ, Some(letter)) = (act, act.caller()) {
             let project = self.cloud.caller(letter, actor)?.project;
             let volume: VolumeId = self.cloud.offer_of().volume;
-            self.history.showed_auth_key(&self.cloud.world, &volume, &project);
+            self.gone.history.showed_auth_key(&self.cloud.world, &volume, &project);
         }
         Ok(())
     }
@@ -209,9 +237,21 @@ impl<'a> Stage<'a> {
         world.map_err(|error| Broken::Stack(error.to_string()))
     }
 
+    /// The world after a step: what it has not written is as it was.
+    pub(crate) async fn world_after(
+        &self,
+        before: World,
+        footprint: &Footprint,
+    ) -> Result<World, Broken> {
+        if footprint.leaves_rows() {
+            return Ok(World { secrets: self.cloud.simulator.world_secrets(), ..before });
+        }
+        self.world().await
+    }
+
     /// What a watcher has seen so far. Whoever has begun and has no answer was told nothing.
     pub(crate) fn history(&self) -> Result<History, Broken> {
-        let mut history = self.history.clone();
+        let mut history = self.gone.history.clone();
         let Some(KnownOffer { transfer, .. }) = self.gates.offer() else { return Ok(history) };
         for (actor, progress) in self.gates.progress().iter().enumerate() {
             let act = self.scenario.acts[actor];
@@ -232,11 +272,13 @@ impl<'a> Stage<'a> {
     /// Where everybody stands, and all else that decides what follows and that neither the database
     /// nor the key manager holds, in words.
     pub(crate) fn describe(&self) -> Result<String, Broken> {
-        let gone = (self.faulted, self.expired, self.rested);
+        let Gone { faulted, expired, rested, history: _ } = self.gone;
+        let gone = (faulted, expired, rested);
         let offer = self.gates.offer().map(|offer| offer.transfer);
         let mut lost = Vec::new();
+        let progress = self.gates.progress();
         for (actor, act) in self.scenario.acts.iter().enumerate() {
-            if let Some(letter) = act.caller() {
+            if let Some(letter) = act.caller().filter(|_| !progress[actor].is_gone()) {
                 let token = self.cloud.caller(letter, actor)?.token;
                 lost.push(self.gates.token_has_ended(actor, token.expose()));
             }
@@ -262,7 +304,7 @@ impl<'a> Stage<'a> {
 
     /// Whether the next choice comes after everything was brought to rest.
     pub(crate) fn is_at_rest(&self) -> bool {
-        self.rested
+        self.gone.rested
     }
 
     /// Ends a run in good order: its runtime may go down now.
@@ -282,8 +324,7 @@ async fn perform(
     offer: Offer,
 ) -> Result<(), TransferError> {
     if act.ends_an_offer() {
-        // Its gate is not opened before there is an offer.
-        let Some(KnownOffer { transfer, auth_key }) = gates.offer() else { return Ok(()) };
+        let KnownOffer { transfer, auth_key } = gates.offered(actor).await;
         return match act {
             Act::Cancel => engine.cancel(caller, transfer).await,
             Act::AcceptY | Act::AcceptZ | Act::Initiate | Act::Recovery => {

@@ -173,18 +173,13 @@ impl<'a> Teller<'a> {
             Choice::Land => Lane::Replica("network".to_owned()),
             Choice::Rest => Lane::Replica("recovery".to_owned()),
         };
-        let to = match (choice, ask) {
-            (Choice::Pass { actor, .. }, Some(Ask::Begin)) => replica(actor),
-            (_, Some(Ask::Create(project) | Ask::Fill(project, _) | Ask::Delete(project, _))) => {
+        let to = match ask {
+            Some(Ask::Create(project) | Ask::Fill(project, _) | Ask::Delete(project, _)) => {
                 Lane::Secrets(project.clone())
             }
-            (_, Some(Ask::Claim | Ask::Write | Ask::Begin) | None) => Lane::Database,
+            Some(Ask::Begin | Ask::Claim | Ask::Write) | None => Lane::Database,
         };
-        let caller = match (choice, ask) {
-            (Choice::Pass { actor, .. }, Some(Ask::Begin)) => self.scenario.acts[actor].caller(),
-            (_, _) => None,
-        };
-        (caller.map_or(from, |letter| Lane::Caller(letter.to_string())), to)
+        (from, to)
     }
 }
 

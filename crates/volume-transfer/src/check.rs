@@ -22,8 +22,8 @@ use transfer_schedules::Depth;
 /// What is to be checked.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckOptions {
-    /// Three faults and three crashes in the model, triples of operations with one of them on the
-    /// real stack, however long it takes
+    /// Three faults and three crashes in the model, pairs and triples of operations on two keys on
+    /// the real stack, however long it takes
     #[arg(long, conflicts_with_all = ["protocol", "replay", "quick"])]
     pub deep: bool,
     /// The model alone, with one fault or one crash: seconds

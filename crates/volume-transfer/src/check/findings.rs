@@ -5,6 +5,7 @@ use anstream::println;
 use anstyle::{AnsiColor, Style};
 use check_page::Page;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use transfer_model::{Coverage, Explored, Lane, Protocol, Scenario, Setting, Trace};
 
 /// What it comes to.
@@ -41,15 +42,15 @@ pub struct World {
 /// The schedules of the real stack.
 #[derive(Clone, Debug, Serialize)]
 pub struct Schedules {
-    /// Schedules that were run to rest.
+    /// Schedules that were run, no two of them the same.
     pub schedules: u64,
-    /// Schedules that were given up: all that could follow had been run in another order, or from
-    /// the same situation.
+    /// Those of them that were given up before they came to rest: all that could follow had been
+    /// run in another order, or from the same situation.
     pub cut: u64,
     /// Steps, repeated ones included.
     pub steps: u64,
-    /// Operations by themselves, in pairs and in triples.
-    pub scenarios: usize,
+    /// Scenarios, by how many operations act in each.
+    pub scenarios: BTreeMap<usize, usize>,
     /// What they took.
     pub seconds: f64,
     /// What was visited.
@@ -171,11 +172,15 @@ impl Findings {
     /// Adds the schedules of the real stack.
     pub(super) fn ran(&mut self, report: transfer_schedules::Report) {
         self.traces.extend(report.violation);
+        let mut scenarios = BTreeMap::new();
+        for scenario in &report.scenarios {
+            *scenarios.entry(scenario.operations).or_default() += 1;
+        }
         self.schedules = Some(Schedules {
             schedules: report.schedules,
             cut: report.cut,
             steps: report.steps,
-            scenarios: report.scenarios.len(),
+            scenarios,
             seconds: report.elapsed.as_secs_f64(),
             coverage: report.coverage,
         });
@@ -268,15 +273,18 @@ impl Findings {
         }
         if let Some(run) = &self.schedules {
             println!("\n{BOLD}Every schedule of the real stack{BOLD:#}");
+            for (operations, scenarios) in &run.scenarios {
+                let of = ["", "operations by themselves", "pairs", "triples"].get(*operations);
+                println!("  {scenarios:3} {}", of.unwrap_or(&"larger scenarios"));
+            }
             println!(
-                "{} schedules of {} scenarios ({} cut short as repetitions), {} steps, \
-                 {:.0} s, {} schedules/s",
+                "{} schedules, {} of them only up to where another had been; {} steps, {:.0} s, \
+                 {} schedules/s",
                 grouped(run.schedules),
-                run.scenarios,
                 grouped(run.cut),
                 grouped(run.steps),
                 run.seconds,
-                grouped(rate(run.schedules + run.cut, run.seconds))
+                grouped(rate(run.schedules, run.seconds))
             );
             print_coverage(&run.coverage);
         }
@@ -327,7 +335,7 @@ impl Findings {
             let text = format!(
                 "{} of {} scenarios in {:.0} s",
                 grouped(run.schedules),
-                run.scenarios,
+                run.scenarios.values().sum::<usize>(),
                 run.seconds
             );
             facts.push(("schedules of the real stack".to_owned(), text));
