@@ -187,9 +187,7 @@ pub(super) async fn act(
         FORCE_DELETE => {
             found?;
             caller.must_be_admin("volume_extension:snapshot_admin_actions:force_delete")?;
-            // what may be deleted in any status may be set to one in which it is deleted
-            caller.store.set_snapshot_status(&Scope::All, &id, "error").await?;
-            caller.store.delete_snapshot(&Scope::All, &id, &caller.limits).await?;
+            caller.store.force_delete_snapshot(&id, &caller.limits).await?;
             return Ok(StatusCode::ACCEPTED);
         }
         UPDATE_STATUS => {

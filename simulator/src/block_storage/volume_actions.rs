@@ -76,10 +76,7 @@ async fn reset_status(caller: &Caller, id: &str, given: &Map<String, Value>) -> 
 async fn force_delete(simulator: &Simulator, caller: &Caller, id: &str) -> Result<(), Fault> {
     volumes::find(caller, id).await?;
     caller.must_be_admin("volume_extension:volume_admin_actions:force_delete")?;
-    let id = VolumeId::new(id);
-    // what may be deleted in any status may be set to one in which it is deleted
-    caller.store.set_volume_status(&Scope::All, &id, "error").await?;
-    let gone = caller.store.delete_volume(&Scope::All, &id, &caller.limits).await?;
+    let gone = caller.store.force_delete_volume(&VolumeId::new(id), &caller.limits).await?;
     volumes::give_key_back(simulator, caller, gone.key.as_ref());
     Ok(())
 }

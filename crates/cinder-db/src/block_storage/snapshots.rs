@@ -146,6 +146,25 @@ impl Store {
             .await
     }
 
+    /// Deletes a snapshot, whatever its status, and gives its quota back.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn force_delete_snapshot(
+        &self,
+        id: &SnapshotId,
+        limits: &QuotaLimits,
+    ) -> Result<(), BlockStorageError> {
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let snapshot = get(&mut txn, &Scope::All, id).await?;
+                remove(&mut txn, &snapshot, limits).await?;
+                Ok(txn.commit().await?)
+            })
+            .await
+    }
+
     /// Changes its names, as far as they are given.
     ///
     /// # Errors

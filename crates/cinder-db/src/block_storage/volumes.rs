@@ -115,7 +115,7 @@ impl Store {
         id: &VolumeId,
         limits: &QuotaLimits,
     ) -> Result<Volume, BlockStorageError> {
-        self.delete(scope, id, limits, false).await
+        self.delete(scope, id, limits, Deletion::Plain).await
     }
 
     /// The same, and its snapshots, which have to be at rest.
@@ -128,7 +128,19 @@ impl Store {
         id: &VolumeId,
         limits: &QuotaLimits,
     ) -> Result<Volume, BlockStorageError> {
-        self.delete(scope, id, limits, true).await
+        self.delete(scope, id, limits, Deletion::Cascade).await
+    }
+
+    /// Deletes a volume that has no snapshots, whatever its status.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn force_delete_volume(
+        &self,
+        id: &VolumeId,
+        limits: &QuotaLimits,
+    ) -> Result<Volume, BlockStorageError> {
+        self.delete(&Scope::All, id, limits, Deletion::Forced).await
     }
 
     async fn delete(
@@ -136,7 +148,7 @@ impl Store {
         scope: &Scope,
         id: &VolumeId,
         limits: &QuotaLimits,
-        cascade: bool,
+        how: Deletion,
     ) -> Result<Volume, BlockStorageError> {
         self.db
             .uninterrupted(|| async {
@@ -147,9 +159,13 @@ impl Store {
                     let is_own = *scope == Scope::All || snapshot.project == volume.project;
                     is_own && ["available", "error", "deleting"].contains(&&*snapshot.status)
                 };
-                let may_go = if cascade { taken.iter().all(is_at_rest) } else { taken.is_empty() };
-                if !may_go || !DELETABLE.contains(&volume.status.as_str()) {
-                    return Err(not_deletable());
+                let may_go = match how {
+                    Deletion::Plain | Deletion::Forced => taken.is_empty(),
+                    Deletion::Cascade => taken.iter().all(is_at_rest),
+                };
+                let is_forced = how == Deletion::Forced;
+                if !may_go || !(is_forced || DELETABLE.contains(&volume.status.as_str())) {
+                    return Err(not_deletable(is_forced));
                 }
                 for snapshot in &taken {
                     snapshots::remove(&mut txn, snapshot, limits).await?;
@@ -228,12 +244,24 @@ pub(super) async fn get(
     find_volume(txn, scope, id).await?.ok_or_else(|| BlockStorageError::VolumeNotFound(id.clone()))
 }
 
-fn not_deletable() -> BlockStorageError {
+/// How a volume is deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deletion {
+    Plain,
+    /// With its snapshots.
+    Cascade,
+    /// Whatever its status.
+    Forced,
+}
+
+fn not_deletable(is_forced: bool) -> BlockStorageError {
+    let status = match is_forced {
+        true => String::new(),
+        false => format!("status must be {} and", DELETABLE.join(" or ")),
+    };
     BlockStorageError::InvalidStatus(format!(
-        "Invalid volume: Volume status must be {} and must not be migrating, attached, belong to a \
-         group, have snapshots, awaiting a transfer, or be disassociated from snapshots after \
-         volume transfer.",
-        DELETABLE.join(" or ")
+        "Invalid volume: Volume {status} must not be migrating, attached, belong to a group, have \
+         snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer."
     ))
 }
 
