@@ -1,14 +1,16 @@
-"""What `cargo xtask bench-peers` and `bench-growth` measure, side by side.
+"""What `cargo xtask bench-peers`, `bench-growth` and `bench-simulator` measure, side by side.
 
     bench_services.py --directory DIR --binary volume-transfer --cinder VENV
                       --volumes UPSTREAM OURS --server URL [--services VENV]
     bench_services.py --directory DIR --binary volume-transfer --others N [N ...]
                       --volumes N [--replicas N ...] [--server URL]
+    bench_services.py --directory DIR --binary volume-transfer --services VENV --server URL
 
 All stand before the same Keystone and Barbican, real ones or the simulator, on the database server
 given or on SQLite; each has volumes of its own whose keys Barbican holds. With --others there is
-only this service, once beside each of so many other volumes, and in more replicas. Writes
-DIR/ready.json once all answers, and stops it when standard input ends.
+only this service, once beside each of so many other volumes, and in more replicas; without
+--volumes there are Keystone and Barbican alone. Writes DIR/ready.json once all answers, and stops
+it when standard input ends.
 """
 
 import argparse
@@ -165,11 +167,19 @@ def grown(ground, given, donor):
         yield {**storage, "name": f"{others} x{count}", "others": others, "volumes": volumes}
 
 
+def storages(ground, given):
+    """What stands before both, each with its volumes."""
+    if given.volumes is None:
+        return []
+    donor = ground.connect("donor")
+    return list((grown if given.others else beside_upstream)(ground, given, donor))
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--directory", type=absolute, required=True)
     arguments.add_argument("--binary", type=absolute, required=True)
-    arguments.add_argument("--volumes", type=int, nargs="+", required=True)
+    arguments.add_argument("--volumes", type=int, nargs="+")
     arguments.add_argument("--cinder", type=absolute)
     arguments.add_argument("--services", type=absolute)
     arguments.add_argument("--server")
@@ -179,10 +189,8 @@ def main():
     end_on_signals()
     with contextlib.ExitStack() as running:
         ground = Ground(given, running)
-        donor = ground.connect("donor")
-        storages = (grown if given.others else beside_upstream)(ground, given, donor)
         ready = {"keystone": ground.identity, "barbican": ground.key_manager,
-                 "password": PASSWORD, **ground.requests, "storages": list(storages)}
+                 "password": PASSWORD, **ground.requests, "storages": storages(ground, given)}
         # whole or not at all: whoever waits for it reads it at once
         written = given.directory / "ready.json.new"
         written.write_text(json.dumps(ready))

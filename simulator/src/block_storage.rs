@@ -10,6 +10,7 @@ mod encryption;
 mod extra_specs;
 mod fault;
 mod input;
+mod metadata;
 mod page;
 mod quotas;
 mod snapshots;
@@ -18,6 +19,7 @@ mod type_access;
 mod types;
 mod versions;
 mod views;
+mod volume_actions;
 mod volumes;
 
 use axum::Json;
@@ -36,6 +38,7 @@ use crate::identity::Party;
 use crate::query::{Query, strict_bool};
 use crate::routes::Routes;
 use fault::Fault;
+use metadata::Of;
 use versions::Microversion;
 
 /// Who asks, in which version, and the tables that are asked about.
@@ -129,11 +132,18 @@ pub(crate) fn routes(simulator: &Simulator, store: &Store) -> Routes {
         "/volumes" => get(volumes::list).post(volumes::create),
         "/volumes/detail" => get(volumes::detail),
         "/volumes/{id}" => volume(),
-        "/volumes/{id}/action" => post(volumes::act),
+        "/volumes/summary" => get(volumes::summary),
+        "/volumes/{id}/action" => post(volume_actions::act),
+        "/volumes/{id}/metadata" => metadata::all(Of::Volume),
+        "/volumes/{id}/metadata/{key}" => metadata::one(Of::Volume),
         "/snapshots" => get(snapshots::list).post(snapshots::create),
         "/snapshots/detail" => get(snapshots::detail),
-        "/snapshots/{id}" => get(snapshots::show).delete(snapshots::delete),
+        "/snapshots/{id}" =>
+            get(snapshots::show).put(snapshots::update).delete(snapshots::delete),
         "/snapshots/{id}/action" => post(snapshots::act),
+        "/snapshots/{id}/metadata" => metadata::all(Of::Snapshot),
+        "/snapshots/{id}/metadata/{key}" => metadata::one(Of::Snapshot),
+        "/os-availability-zone" => get(volumes::zones),
         "/os-quota-sets/{id}" => get(quotas::show).put(quotas::update).delete(quotas::delete),
         "/os-quota-sets/{id}/defaults" => get(quotas::defaults),
         "/os-quota-class-sets/{id}" => get(quotas::show_class).put(quotas::update_class),

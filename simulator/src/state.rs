@@ -16,6 +16,27 @@ use crate::draws::Draws;
 use crate::identity::Identity;
 use crate::key_manager::KeyManager;
 
+/// Of the shape of the file: it goes up when a file as it was before no longer loads.
+const VERSION: u32 = 2;
+
+/// The file.
+#[derive(Serialize)]
+struct Written<'a> {
+    version: u32,
+    state: &'a State,
+}
+
+/// What is read of a file first: whether it can be read.
+#[derive(Deserialize)]
+struct Label {
+    version: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct Read {
+    state: State,
+}
+
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct State {
     pub(crate) draws: Draws,
@@ -44,6 +65,26 @@ pub enum StateFileError {
         /// What the file system said.
         source: io::Error,
     },
+    /// The file is of another shape, from before or after this simulator.
+    #[error(
+        "the state file {path} is of version {found}, and this simulator reads version {VERSION} \
+         alone: delete the file to begin anew"
+    )]
+    OtherVersion {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+    },
+    /// The file does not say which version it is.
+    #[error(
+        "the state file {path} names no version: either it is none of a simulator's, or one wrote \
+         it from before there were versions; delete the file to begin anew"
+    )]
+    NoVersion {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is not what this simulator writes. The parser's message is withheld: it may quote
     /// the file.
     #[error("the state file {path} is not readable: line {line}, column {column}")]
@@ -64,12 +105,22 @@ pub(crate) fn load(path: &Path) -> Result<Option<State>, StateFileError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(StateFileError::Io { path: path.to_owned(), source }),
     };
-    serde_json::from_slice(&text).map(Some).map_err(|error| malformed(path, &error))
+    let label: Label = serde_json::from_slice(&text).map_err(|error| malformed(path, &error))?;
+    match label.version {
+        Some(VERSION) => {}
+        Some(found) => {
+            return Err(StateFileError::OtherVersion { path: path.to_owned(), found });
+        }
+        None => return Err(StateFileError::NoVersion { path: path.to_owned() }),
+    }
+    let read: Read = serde_json::from_slice(&text).map_err(|error| malformed(path, &error))?;
+    Ok(Some(read.state))
 }
 
 /// Replaces the file by `state`.
 pub(crate) fn save(path: &Path, state: &State) -> Result<(), StateFileError> {
-    let text = serde_json::to_vec(state).map_err(|error| malformed(path, &error))?;
+    let written = Written { version: VERSION, state };
+    let text = serde_json::to_vec(&written).map_err(|error| malformed(path, &error))?;
     let text = Zeroizing::new(text);
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");

@@ -3,9 +3,13 @@
 //! Does what Cinder's API does to its tables and nothing else: no backend, no keys. The caller
 //! creates and deletes the secrets that the rows name.
 
+mod extend;
+mod metadata;
+mod retype;
 mod snapshots;
 mod volumes;
 
+pub use metadata::Described;
 pub use snapshots::NewSnapshot;
 pub use volumes::{NewVolume, VolumeChange};
 

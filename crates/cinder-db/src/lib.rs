@@ -39,7 +39,7 @@ mod volumes;
 
 pub use audit::{AuditedRow, AuditedVolume};
 pub use auth_key::AuthKey;
-pub use block_storage::{BlockStorageError, NewSnapshot, NewVolume, VolumeChange};
+pub use block_storage::{BlockStorageError, Described, NewSnapshot, NewVolume, VolumeChange};
 pub use claims::{AcceptClaim, CancelClaim, ClaimError, InitiateClaim, Offered, RestoreClaim};
 pub use commit::{EndError, Ended, FenceError};
 pub use committed::Committed;

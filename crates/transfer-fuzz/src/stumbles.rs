@@ -241,6 +241,13 @@ mod tests {
             (post, "/v1/containers", r#"{"secret_ref": "x"}"#, false),
             (put, "/v1/project-quotas/p", r#"{"project_quotas": {"orders": 3e9}}"#, true),
             (put, "/v1/project-quotas/p", r#"{"project_quotas": {"orders": 3}}"#, false),
+            (get, "/v1/orders?limit=1&limit=1", "", true),
+            (get, "/v1/orders?meta=1&meta=1", "", false),
+            (get, "/v1/project-quotas?offset=1&offset=1", "", true),
+            (get, "/v1/transport_keys?plugin_name=1&plugin_name=1", "", true),
+            (get, "/v1/transport_keys?name=1&name=1", "", false),
+            (get, "/v1/transport_keys/t", "", true),
+            (post, "/v1/transport_keys/t", "", false),
             (get, "/v1/secret-stores", "", false),
         ] {
             check(BARBICAN, method, target, body, is);

@@ -1,6 +1,6 @@
 //! A `clouds.yaml` for the developer stack (openstacksdk's format).
 
-use crate::ready::{Ready, write_whole};
+use crate::ready::write_whole;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 
@@ -17,13 +17,13 @@ pub const CLOUDS: [(&str, &str, &str); 5] = [
 ///
 /// # Errors
 /// When the file cannot be written.
-pub fn write(path: &Path, urls: &Ready, region: &str, password: &str) -> anyhow::Result<()> {
+pub fn write(path: &Path, identity: &str, region: &str, password: &str) -> anyhow::Result<()> {
     let clouds: Map<String, Value> = CLOUDS
         .into_iter()
         .map(|(cloud, user, project)| {
             let settings = json!({
                 "auth": {
-                    "auth_url": format!("{}/v3", urls.identity),
+                    "auth_url": format!("{identity}/v3"),
                     "username": user,
                     "password": password,
                     "project_name": project,

@@ -3,7 +3,7 @@
 use crate::clouds;
 use crate::listening::serve_until;
 use crate::metrics;
-use crate::ready::Ready;
+use crate::ready::{Ready, SimulatorReady};
 use crate::service::{self, Service};
 use crate::settings::Settings;
 use anyhow::{Context as _, ensure};
@@ -65,11 +65,14 @@ pub struct StackOptions {
     pub barbican_policy: BarbicanPolicy,
 }
 
+/// Where a block storage is unless something else is said.
+const BLOCK_STORAGE_PORT: u16 = 8776;
+
 impl StackOptions {
     fn ports(&self) -> anyhow::Result<[u16; 3]> {
         match (self.port_base, self.ephemeral) {
             (_, true) => Ok([0, 0, 0]),
-            (None, false) => Ok([5000, 9311, 8776]),
+            (None, false) => Ok([5000, 9311, BLOCK_STORAGE_PORT]),
             (Some(base), false) => {
                 let last = base.checked_add(2).context("--port-base leaves no room for 3 ports")?;
                 Ok([base, base + 1, last])
@@ -107,7 +110,6 @@ async fn bind(host: IpAddr, port: u16) -> anyhow::Result<TcpListener> {
 struct Simulated {
     simulator: Simulator,
     servers: simulator::server::Running,
-    urls: Ready,
 }
 
 /// Starts both, with a catalogue that says the block storage is at `block_storage`.
@@ -133,14 +135,7 @@ fn simulate(
     })?;
     let servers = simulator::server::Running::start(&simulator, identity, key_manager)
         .context("--control: --control-anywhere lets other machines reach it")?;
-    let urls = simulator.urls();
-    let urls = Ready {
-        identity: urls.identity,
-        key_manager: urls.key_manager,
-        block_storage: urls.block_storage,
-        metrics: None,
-    };
-    Ok(Simulated { simulator, servers, urls })
+    Ok(Simulated { simulator, servers })
 }
 
 /// Within one router a broken connection can only be told.
@@ -148,19 +143,14 @@ async fn broken(_: simulator::faults::Broken) -> StatusCode {
     StatusCode::BAD_GATEWAY
 }
 
-fn announce(options: &StackOptions, simulated: &Simulated) -> anyhow::Result<()> {
-    if let Some(path) = &options.clouds {
-        let region = &simulated.simulator.config().region;
-        clouds::write(path, &simulated.urls, region, &options.password)?;
-    }
-    if let Some(path) = &options.ready_file {
-        simulated.urls.write(path)?;
-    }
-    Ok(())
+fn write_clouds(options: &StackOptions, simulator: &Simulator) -> anyhow::Result<()> {
+    let Some(path) = &options.clouds else { return Ok(()) };
+    let region = &simulator.config().region;
+    clouds::write(path, &simulator.urls().identity, region, &options.password)
 }
 
 /// What the service of a stack is told, whatever else it is told.
-fn stack_settings(options: &StackOptions, urls: &Ready, folder: &Path) -> Vec<Assignment> {
+fn stack_settings(options: &StackOptions, urls: &Urls, folder: &Path) -> Vec<Assignment> {
     let database = format!("sqlite://{}?mode=rwc", folder.join("cinder.sqlite").display());
     let said: [(&Declared, &str); 8] = [
         (&database::CONNECTION.declared, &database),
@@ -188,18 +178,27 @@ pub async fn run(
     let [identity, key_manager, block_storage] = options.ports()?;
     let listener = bind(options.host, block_storage).await?;
     let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
-    let mut simulated = simulate(options, both, listener.local_addr()?)?;
+    let simulated = simulate(options, both, listener.local_addr()?)?;
+    let urls = simulated.simulator.urls();
     let scratch = tempfile::tempdir().context("no temporary folder")?;
     let folder: &Path = options.state_dir.as_deref().unwrap_or(scratch.path());
-    let settings = settings.under(stack_settings(options, &simulated.urls, folder));
+    let settings = settings.under(stack_settings(options, &urls, folder));
     let store = service::connect(&settings).await?;
     let service = Service::on_store(&settings, store.clone()).await?;
     let volumes = simulated.simulator.block_storage_service(&store);
     let router = service.router.fallback_service(HandleError::new(volumes, broken));
-    simulated.urls.metrics = metrics::begin(&settings, &store, &stop).await?;
+    let urls = Ready {
+        identity: urls.identity,
+        key_manager: urls.key_manager,
+        block_storage: urls.block_storage,
+        metrics: metrics::begin(&settings, &store, &stop).await?,
+    };
     service.engine.start_recovery();
-    announce(options, &simulated)?;
-    ready(&simulated.urls);
+    write_clouds(options, &simulated.simulator)?;
+    if let Some(path) = &options.ready_file {
+        urls.write(path)?;
+    }
+    ready(&urls);
     let grace = settings.grace()?;
     serve_until(listener, router, stop, grace).await?;
     if !service.engine.shut_down(grace).await {
@@ -216,15 +215,21 @@ pub async fn run(
 pub async fn run_simulator(
     options: &StackOptions,
     stop: CancellationToken,
-    ready: impl FnOnce(&Ready),
+    ready: impl FnOnce(&SimulatorReady),
 ) -> anyhow::Result<()> {
     let [identity, key_manager, block_storage] = options.ports()?;
     let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
-    // The catalogue names the port; whoever runs a block storage there may have it.
+    // The catalogue names a port; whoever runs a block storage there may have it.
+    let block_storage = if options.ephemeral { BLOCK_STORAGE_PORT } else { block_storage };
     let block_storage = SocketAddr::from((options.host, block_storage));
     let simulated = simulate(options, both, block_storage)?;
-    announce(options, &simulated)?;
-    ready(&simulated.urls);
+    write_clouds(options, &simulated.simulator)?;
+    let urls = simulated.simulator.urls();
+    let urls = SimulatorReady { identity: urls.identity, key_manager: urls.key_manager };
+    if let Some(path) = &options.ready_file {
+        urls.write(path)?;
+    }
+    ready(&urls);
     stop.cancelled().await;
     simulated.servers.stop().await;
     Ok(())

@@ -12,7 +12,7 @@ use volume_transfer::demo::{self, Show};
 use volume_transfer::dev_stack::{self, StackOptions};
 use volume_transfer::listening::stop_on_signals;
 use volume_transfer::logs::LogFormat;
-use volume_transfer::ready::Ready;
+use volume_transfer::ready::{Ready, SimulatorReady};
 use volume_transfer::repair::{self, RepairOptions};
 use volume_transfer::settings::SettingsArgs;
 use volume_transfer::{config, recover, service};
@@ -238,7 +238,7 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
         }
         Command::Simulate { stack } => {
             logs.begin("info");
-            dev_stack::run_simulator(&stack, stop_on_signals()?, announce).await?;
+            dev_stack::run_simulator(&stack, stop_on_signals()?, announce_simulator).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bulk(options) => {
@@ -281,6 +281,10 @@ fn announce(urls: &Ready) {
         block_storage = urls.block_storage,
         "ready"
     );
+}
+
+fn announce_simulator(SimulatorReady { identity, key_manager }: &SimulatorReady) {
+    tracing::info!(identity, key_manager, "ready");
 }
 
 fn print_report(report: &recover::Report, json: bool) -> anyhow::Result<()> {

@@ -25,10 +25,34 @@ impl Ready {
     /// # Errors
     /// When the folder cannot be written to.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        write_whole(path, &text)
+        write(path, self)
     }
+}
+
+/// Where the simulator's services are, when no block storage is beside them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimulatorReady {
+    /// Keystone.
+    pub identity: String,
+    /// Barbican.
+    pub key_manager: String,
+}
+
+impl SimulatorReady {
+    /// As [`Ready::write`].
+    ///
+    /// # Errors
+    /// When the folder cannot be written to.
+    pub fn write(&self, path: &Path) -> anyhow::Result<()> {
+        write(path, self)
+    }
+}
+
+fn write(path: &Path, ready: &impl Serialize) -> anyhow::Result<()> {
+    let mut text = serde_json::to_string_pretty(ready)?;
+    text.push('\n');
+    write_whole(path, &text)
 }
 
 /// Writes a file by way of a temporary one beside it.

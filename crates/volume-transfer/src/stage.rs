@@ -155,7 +155,7 @@ impl Stage {
     /// # Errors
     /// When the file cannot be written.
     pub fn write_clouds(&self, path: &Path) -> anyhow::Result<()> {
-        clouds::write(path, &self.urls, &self.simulator.config().region, PASSWORD)
+        clouds::write(path, &self.urls.identity, &self.simulator.config().region, PASSWORD)
     }
 
     /// Logs a user in; the token is cached by the returned [`User`].

@@ -163,8 +163,8 @@ async fn key_of(user: &User, volume: &str) -> (String, String) {
 #[test]
 fn the_simulator_is_controlled_over_http_where_that_is_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
-    for (arguments, status) in [(&["simulate", "--control"][..], 200), (&["simulate"], 404)] {
-        let (stack, urls) = Stack::start(folder.path(), arguments);
+    for (arguments, status) in [(&["--control"][..], 200), (&[], 404)] {
+        let (stack, urls) = Stack::simulate(folder.path(), arguments);
         assert_eq!(status_of(&urls.identity, "/_simulator"), status, "{arguments:?}");
         stack.stop();
     }
@@ -177,9 +177,8 @@ fn faults_and_a_scenario_stand_on_the_command_line() {
     let text = "[[steps]]\nwhen = 'keystone GET / nth=2'\nfaults = ['keystone status=502']\n";
     std::fs::write(&script, text).expect("written");
     let script = script.to_str().expect("a path");
-    let arguments =
-        ["simulate", "--fault", "keystone GET /v3 nth=2 status=503", "--scenario", script];
-    let (stack, urls) = Stack::start(folder.path(), &arguments);
+    let arguments = ["--fault", "keystone GET /v3 nth=2 status=503", "--scenario", script];
+    let (stack, urls) = Stack::simulate(folder.path(), &arguments);
     for (path, status) in [("/v3", 200), ("/v3", 503), ("/v3", 200), ("/", 300), ("/", 502)] {
         assert_eq!(status_of(&urls.identity, path), status, "{path}");
     }
@@ -200,9 +199,12 @@ fn status_of(url: &str, path: &str) -> u16 {
 #[test]
 fn the_simulator_alone_answers_and_stops() {
     let folder = tempfile::tempdir().expect("a folder");
-    let (stack, urls) = Stack::start(folder.path(), &["simulate"]);
-    let address = urls.identity.trim_start_matches("http://").to_owned();
-    std::net::TcpStream::connect(address).expect("Keystone listens");
+    // which names nothing that does not answer
+    let (stack, urls) = Stack::simulate(folder.path(), &[]);
+    for url in [urls.identity, urls.key_manager] {
+        let address = url.trim_start_matches("http://").to_owned();
+        std::net::TcpStream::connect(address).expect("it listens");
+    }
     stack.stop();
 }
 

@@ -7,12 +7,7 @@ use super::fault::Fault;
 use super::input;
 use crate::pyrepr::repr;
 
-const RESET_STATUS: &str = "os-reset_status";
-
-/// What `os-reset_status` is given.
-pub(super) fn reset_status(body: &Bytes) -> Result<Map<String, Value>, Fault> {
-    asked(body, &[RESET_STATUS]).map(|(_, given)| given)
-}
+pub(super) const RESET_STATUS: &str = "os-reset_status";
 
 /// Which of the actions is asked for, and what it is given.
 pub(super) fn asked<'a>(

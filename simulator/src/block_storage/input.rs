@@ -192,12 +192,15 @@ pub(super) fn spec(key: &str, value: &Value) -> Result<Option<String>, Fault> {
     }
 }
 
-/// The id of something, as a UUID, that has to be there.
+/// The id of something, as a UUID, that has to be there. Null is there, and names nothing.
 pub(super) fn required_uuid(
     from: &Map<String, Value>,
     key: &str,
     name: &str,
 ) -> Result<String, Fault> {
+    if from.get(name) == Some(&Value::Null) {
+        return Ok("None".to_owned());
+    }
     let id = required(from, key, name)?;
     if uuid::Uuid::parse_str(&id).is_err() {
         return Err(fits_no_schema(name, &Value::from(id)));
@@ -255,13 +258,16 @@ pub(super) fn metadata(
 ) -> Result<BTreeMap<String, String>, Fault> {
     match from.get(name) {
         None | Some(Value::Null) => Ok(BTreeMap::new()),
-        Some(Value::Object(given)) => {
-            given.iter().map(|(key, value)| Ok((key.clone(), metadatum(key, value)?))).collect()
-        }
+        Some(Value::Object(given)) => texts(given),
         Some(other @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_))) => {
             Err(mistyped(name, other, "'object', 'null'"))
         }
     }
+}
+
+/// A map of texts.
+pub(super) fn texts(given: &Map<String, Value>) -> Result<BTreeMap<String, String>, Fault> {
+    given.iter().map(|(key, value)| Ok((key.clone(), metadatum(key, value)?))).collect()
 }
 
 fn metadatum(key: &str, value: &Value) -> Result<String, Fault> {

@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use cinder_db::{NewSnapshot, Scope, Snapshot};
+use cinder_db::{Described, NewSnapshot, Scope, Snapshot};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use transfer_core::{SnapshotId, VolumeId};
 
 use super::fault::Fault;
@@ -59,13 +60,19 @@ impl Listed for Snapshot {
 
 pub(super) async fn list(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
     let page = visible(&caller).await?;
-    let shown = page.items.iter().map(views::snapshot_summary).collect();
+    let mut shown = Vec::new();
+    for snapshot in &page.items {
+        shown.push(views::snapshot_summary(snapshot, &metadata(&caller, snapshot).await?));
+    }
     Ok(Json(page.document(&caller, "snapshots", "snapshots_links", shown)))
 }
 
 pub(super) async fn detail(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
     let page = visible(&caller).await?;
-    let shown = page.items.iter().map(|s| views::snapshot_in_full(&caller, s)).collect();
+    let mut shown = Vec::new();
+    for snapshot in &page.items {
+        shown.push(view_in_full(&caller, snapshot).await?);
+    }
     Ok(Json(page.document(&caller, "snapshots", "snapshots_links", shown)))
 }
 
@@ -81,10 +88,18 @@ async fn visible(caller: &Caller) -> Result<Page<Snapshot>, Fault> {
 
 pub(super) async fn show(Extension(caller): Asked, Id(id): Id) -> Result<Json<Value>, Fault> {
     let snapshot = find(&caller, &id).await?;
-    Ok(Json(json!({"snapshot": views::snapshot_in_full(&caller, &snapshot)})))
+    Ok(Json(json!({"snapshot": view_in_full(&caller, &snapshot).await?})))
 }
 
-async fn find(caller: &Caller, id: &str) -> Result<Snapshot, Fault> {
+async fn metadata(caller: &Caller, snapshot: &Snapshot) -> Result<BTreeMap<String, String>, Fault> {
+    Ok(caller.store.metadata(&Described::Snapshot(snapshot.id.clone())).await?)
+}
+
+async fn view_in_full(caller: &Caller, snapshot: &Snapshot) -> Result<Value, Fault> {
+    Ok(views::snapshot_in_full(caller, snapshot, &metadata(caller, snapshot).await?))
+}
+
+pub(super) async fn find(caller: &Caller, id: &str) -> Result<Snapshot, Fault> {
     let found = caller.store.snapshot(&caller.scope(), &SnapshotId::new(id)).await?;
     found.ok_or_else(|| Fault::not_found("Snapshot", id))
 }
@@ -108,8 +123,37 @@ pub(super) async fn create(
         description: input::text(&given, "description")?,
         force: force(&caller, &given)?,
     };
+    let metadata = input::metadata(&given, "metadata")?;
     let made = caller.store.create_snapshot(&caller.scope(), &new, &caller.limits).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({"snapshot": views::snapshot(&caller, &made)}))))
+    let described = Described::Snapshot(made.id.clone());
+    caller.store.set_metadata(&caller.scope(), &described, &metadata, true).await?;
+    let shown = views::snapshot(&caller, &made, &metadata);
+    Ok((StatusCode::ACCEPTED, Json(json!({ "snapshot": shown }))))
+}
+
+pub(super) async fn update(
+    Extension(caller): Asked,
+    Id(id): Id,
+    body: Bytes,
+) -> Result<Json<Value>, Fault> {
+    let given = input::body(&body, KEY)?;
+    input::only(&given, KEY, &["name", "description", "display_name", "display_description"])?;
+    if given.is_empty() {
+        return Err(input::fits_no_schema(KEY, &Value::Object(given)));
+    }
+    let either = |name: &str, old: &str| match input::text(&given, name)? {
+        Some(text) => Ok::<_, Fault>(Some(text)),
+        None => input::text(&given, old),
+    };
+    let name = either("name", "display_name")?;
+    let description = either("description", "display_description")?;
+    find(&caller, &id).await?;
+    caller.must_be_member("volume:update_snapshot")?;
+    let (scope, id) = (caller.scope(), SnapshotId::new(id));
+    let changed =
+        caller.store.update_snapshot(&scope, &id, name.as_deref(), description.as_deref()).await?;
+    let metadata = metadata(&caller, &changed).await?;
+    Ok(Json(json!({"snapshot": views::snapshot(&caller, &changed, &metadata)})))
 }
 
 pub(super) async fn delete(Extension(caller): Asked, Id(id): Id) -> Result<StatusCode, Fault> {
@@ -133,11 +177,52 @@ pub(super) async fn act(
     Id(id): Id,
     body: Bytes,
 ) -> Result<StatusCode, Fault> {
-    let given = actions::reset_status(&body)?;
-    let status = input::required(&given, "os-reset_status", "status")?;
-    let status = actions::known("Snapshot", &status, STATUSES)?;
-    find(&caller, &id).await?;
-    caller.must_be_admin("volume_extension:snapshot_admin_actions:reset_status")?;
-    caller.store.set_snapshot_status(&Scope::All, &SnapshotId::new(id), &status).await?;
+    const FORCE_DELETE: &str = "os-force_delete";
+    const UPDATE_STATUS: &str = "os-update_snapshot_status";
+    let known = [actions::RESET_STATUS, FORCE_DELETE, UPDATE_STATUS];
+    let (action, given) = actions::asked(&body, &known)?;
+    let found = find(&caller, &id).await;
+    let id = SnapshotId::new(id);
+    let status = match action {
+        FORCE_DELETE => {
+            found?;
+            caller.must_be_admin("volume_extension:snapshot_admin_actions:force_delete")?;
+            caller.store.force_delete_snapshot(&id, &caller.limits).await?;
+            return Ok(StatusCode::ACCEPTED);
+        }
+        UPDATE_STATUS => {
+            let status = input::required(&given, UPDATE_STATUS, "status")?;
+            let current = found?.status;
+            caller.must_be_member("snapshot_extension:snapshot_actions:update_snapshot_status")?;
+            follows(&current, status)?
+        }
+        _ => {
+            let status = input::required(&given, actions::RESET_STATUS, "status")?;
+            let status = actions::known("Snapshot", &status, STATUSES)?;
+            found?;
+            caller.must_be_admin("volume_extension:snapshot_admin_actions:reset_status")?;
+            status
+        }
+    };
+    caller.store.set_snapshot_status(&Scope::All, &id, &status).await?;
     Ok(StatusCode::ACCEPTED)
+}
+
+/// The next status, if it may follow (cinder: `api/contrib/snapshot_actions.py`).
+fn follows(current: &str, next: String) -> Result<String, Fault> {
+    let allowed: &[&str] = match current {
+        "creating" => &["creating", "available", "error"],
+        "deleting" => &["deleting", "error_deleting"],
+        _ => {
+            return Err(Fault::bad(format!(
+                "Snapshot status {current} not allowed for update_snapshot_status"
+            )));
+        }
+    };
+    if allowed.contains(&next.as_str()) {
+        return Ok(next);
+    }
+    Err(Fault::bad(format!(
+        "Provided snapshot status {next} not allowed for snapshot with status {current}."
+    )))
 }

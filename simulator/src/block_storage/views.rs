@@ -8,6 +8,9 @@ use time::macros::format_description;
 
 use super::{Caller, extra_specs};
 
+/// Texts by name.
+type Metadata = BTreeMap<String, String>;
+
 /// Naive UTC with microseconds, as Python's `isoformat` writes it.
 fn instant(at: Option<PrimitiveDateTime>) -> Value {
     let format =
@@ -35,7 +38,7 @@ pub(super) fn volume(
     caller: &Caller,
     volume: &Volume,
     type_name: Option<&str>,
-    metadata: &BTreeMap<String, String>,
+    metadata: &Metadata,
 ) -> Value {
     let mut view = volume_summary(caller, volume);
     let detail = json!({
@@ -96,7 +99,7 @@ pub(super) fn extend_volume(caller: &Caller, volume: &Volume, view: &mut Value) 
     }
 }
 
-pub(super) fn snapshot_summary(snapshot: &Snapshot) -> Value {
+pub(super) fn snapshot_summary(snapshot: &Snapshot, metadata: &Metadata) -> Value {
     json!({
         "id": snapshot.id.as_str(),
         "name": snapshot.name,
@@ -106,13 +109,13 @@ pub(super) fn snapshot_summary(snapshot: &Snapshot) -> Value {
         "size": snapshot.size_gb,
         "created_at": instant(snapshot.created_at),
         "updated_at": instant(snapshot.updated_at),
-        "metadata": {},
+        "metadata": metadata,
     })
 }
 
 /// What a request that makes a snapshot is answered with.
-pub(super) fn snapshot(caller: &Caller, snapshot: &Snapshot) -> Value {
-    let mut view = snapshot_summary(snapshot);
+pub(super) fn snapshot(caller: &Caller, snapshot: &Snapshot, metadata: &Metadata) -> Value {
+    let mut view = snapshot_summary(snapshot, metadata);
     let since = |minor: u16, view: &mut Value, more: Value| {
         if caller.microversion.is_at_least(minor) {
             merge(view, more);
@@ -125,8 +128,8 @@ pub(super) fn snapshot(caller: &Caller, snapshot: &Snapshot) -> Value {
 }
 
 /// What Cinder's extension adds where a snapshot is shown.
-pub(super) fn snapshot_in_full(caller: &Caller, snapshot: &Snapshot) -> Value {
-    let mut view = self::snapshot(caller, snapshot);
+pub(super) fn snapshot_in_full(caller: &Caller, snapshot: &Snapshot, metadata: &Metadata) -> Value {
+    let mut view = self::snapshot(caller, snapshot, metadata);
     merge(
         &mut view,
         json!({

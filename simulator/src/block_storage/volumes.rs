@@ -3,9 +3,10 @@
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Extension, State};
-use cinder_db::{NewVolume, Scope, Volume, VolumeChange, VolumeType};
+use cinder_db::{Described, NewVolume, Volume, VolumeChange, VolumeType};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use transfer_core::{ProjectId, SecretId, VolumeId};
 
 use super::fault::Fault;
@@ -13,7 +14,8 @@ use super::input::{self, Id};
 use super::page::{Listed, Page, SortKey};
 use super::sources::Source;
 use super::types::{self, new_id};
-use super::{Asked, Caller, actions, views};
+use super::{Asked, Caller, views};
+use crate::query::strict_bool;
 use crate::{Simulator, barbican};
 
 const KEY: &str = "volume";
@@ -39,32 +41,6 @@ const CREATE: &[(u16, &str)] = &[
     (0, "imageRef"),
     (13, "group_id"),
     (47, "backup_id"),
-];
-
-/// The statuses that an administrator may set (cinder: `objects/fields.py` VolumeStatus).
-const STATUSES: &[&str] = &[
-    "creating",
-    "available",
-    "deleting",
-    "error",
-    "error_deleting",
-    "error_managing",
-    "managing",
-    "attaching",
-    "in-use",
-    "detaching",
-    "maintenance",
-    "restoring-backup",
-    "error_restoring",
-    "reserved",
-    "awaiting-transfer",
-    "backing-up",
-    "error_backing-up",
-    "error_extending",
-    "downloading",
-    "uploading",
-    "retyping",
-    "extending",
 ];
 
 impl Listed for Volume {
@@ -105,14 +81,65 @@ pub(super) async fn detail(Extension(caller): Asked) -> Result<Json<Value>, Faul
     Ok(Json(page.document(&caller, "volumes", "volumes_links", shown)))
 }
 
-/// The caller's volumes, or with `all_tenants` an administrator's view; by name and status.
 async fn visible(caller: &Caller) -> Result<Page<Volume>, Fault> {
+    Page::of(caller, filtered(caller).await?)
+}
+
+/// The caller's volumes, or with `all_tenants` an administrator's view, as far as they are asked
+/// for.
+async fn filtered(caller: &Caller) -> Result<Vec<Volume>, Fault> {
     let mut volumes = caller.store.volumes(&caller.listed()).await?;
+    let bootable = caller.query.get("bootable").and_then(strict_bool);
     volumes.retain(|volume| {
         caller.asks_for("name", volume.name.as_deref())
+            && caller.asks_for("display_name", volume.name.as_deref())
             && caller.asks_for("status", Some(&volume.status))
+            && caller.asks_for("availability_zone", volume.availability_zone.as_deref())
+            && caller.asks_for("project_id", Some(volume.project.as_str()))
+            && bootable.is_none_or(|bootable| volume.bootable == bootable)
     });
-    Page::of(caller, volumes)
+    let Some(wanted) = caller.query.get("metadata").and_then(python_texts) else {
+        return Ok(volumes);
+    };
+    let mut described = Vec::new();
+    for volume in volumes {
+        let metadata = caller.store.metadata(&Described::Volume(volume.id.clone())).await?;
+        if wanted.iter().all(|(key, value)| metadata.get(key) == Some(value)) {
+            described.push(volume);
+        }
+    }
+    Ok(described)
+}
+
+/// A dictionary of texts as Python writes it, `{'key': 'value'}`.
+fn python_texts(text: &str) -> Option<BTreeMap<String, String>> {
+    serde_json::from_str(&text.replace('\'', "\"")).ok()
+}
+
+/// How many there are, and how large they are together.
+pub(super) async fn summary(Extension(caller): Asked) -> Result<Json<Value>, Fault> {
+    if !caller.microversion.is_at_least(12) {
+        return Err(Fault::not_found("Volume", "summary"));
+    }
+    let volumes = filtered(&caller).await?;
+    let size: i64 = volumes.iter().map(|volume| volume.size_gb).sum();
+    let mut summary = json!({"total_count": volumes.len(), "total_size": size});
+    if caller.microversion.is_at_least(36) {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for volume in &volumes {
+            let of = Described::Volume(volume.id.clone());
+            for (key, value) in caller.store.metadata(&of).await? {
+                all.entry(key).or_default().insert(value);
+            }
+        }
+        summary["metadata"] = json!(all);
+    }
+    Ok(Json(json!({"volume-summary": summary})))
+}
+
+/// The zones that volumes may be in.
+pub(super) async fn zones() -> Json<Value> {
+    Json(json!({"availabilityZoneInfo": [{"zoneName": ZONE, "zoneState": {"available": true}}]}))
 }
 
 pub(super) async fn show(Extension(caller): Asked, Id(id): Id) -> Result<Json<Value>, Fault> {
@@ -217,7 +244,7 @@ fn copy_key(simulator: &Simulator, caller: &Caller, key: &SecretId) -> Result<Se
 }
 
 /// A refusal is logged and no more, as in Cinder: the volume is gone all the same.
-fn give_key_back(simulator: &Simulator, caller: &Caller, key: Option<&SecretId>) {
+pub(super) fn give_key_back(simulator: &Simulator, caller: &Caller, key: Option<&SecretId>) {
     if let Some(key) = key
         && !barbican::delete_key(simulator, &caller.bearer, key.as_str())
     {
@@ -255,31 +282,18 @@ pub(super) async fn delete(
     Id(id): Id,
 ) -> Result<StatusCode, Fault> {
     caller.must_be_member("volume:delete")?;
-    let id = VolumeId::new(id);
-    let gone = caller.store.delete_volume(&caller.scope(), &id, &caller.limits).await?;
+    let cascade = caller.query.get("cascade").and_then(strict_bool).unwrap_or(false);
+    let (scope, id) = (caller.scope(), VolumeId::new(id));
+    let gone = if cascade {
+        caller.store.delete_volume_and_snapshots(&scope, &id, &caller.limits).await?
+    } else {
+        caller.store.delete_volume(&scope, &id, &caller.limits).await?
+    };
     give_key_back(&simulator, &caller, gone.key.as_ref());
     Ok(StatusCode::ACCEPTED)
 }
 
-pub(super) async fn act(
-    Extension(caller): Asked,
-    Id(id): Id,
-    body: Bytes,
-) -> Result<StatusCode, Fault> {
-    let given = actions::reset_status(&body)?;
-    let Some(status) = input::text(&given, "status")? else {
-        return Err(Fault::bad(
-            "Must specify 'status', 'attach_status' or 'migration_status' for update.",
-        ));
-    };
-    let status = actions::known("Volume", &status, STATUSES)?;
-    find(&caller, &id).await?;
-    caller.must_be_admin("volume_extension:volume_admin_actions:reset_status")?;
-    caller.store.set_volume_status(&Scope::All, &VolumeId::new(id), &status).await?;
-    Ok(StatusCode::ACCEPTED)
-}
-
-async fn find(caller: &Caller, id: &str) -> Result<Volume, Fault> {
+pub(super) async fn find(caller: &Caller, id: &str) -> Result<Volume, Fault> {
     let found = caller.store.volume(&caller.scope(), &VolumeId::new(id)).await?;
     found.ok_or_else(|| Fault::not_found("Volume", id))
 }
@@ -287,7 +301,7 @@ async fn find(caller: &Caller, id: &str) -> Result<Volume, Fault> {
 async fn view(caller: &Caller, volume: &Volume) -> Result<Value, Fault> {
     let types = types::names(caller).await?;
     let type_name = volume.volume_type_id.as_ref().and_then(|id| types.get(id));
-    let metadata = caller.store.volume_metadata(&volume.id).await?;
+    let metadata = caller.store.metadata(&Described::Volume(volume.id.clone())).await?;
     Ok(views::volume(caller, volume, type_name.map(String::as_str), &metadata))
 }
 

@@ -131,7 +131,9 @@ impl tower::Service<Request<Body>> for FaultyService {
         let host = self.clone();
         Box::pin(async move {
             let (mut parts, body) = request.into_parts();
-            trim_slash(&mut parts.uri);
+            if host.service != Service::BlockStorage {
+                trim_slash(&mut parts.uri);
+            }
             let body = read_body(body).await?;
             let (reply, told) = oneshot::channel();
             // A task of its own: what has arrived takes effect even when the caller goes away.
@@ -271,7 +273,7 @@ impl Visit {
     }
 }
 
-/// The services take `/v1/secrets/` for `/v1/secrets`.
+/// Keystone and Barbican take `/v1/secrets/` for `/v1/secrets`; Cinder has no such path.
 fn trim_slash(uri: &mut Uri) {
     let path = uri.path().trim_end_matches('/');
     if path.len() == uri.path().len() || path.is_empty() {

@@ -113,12 +113,40 @@ async fn the_state_file_is_private_and_holds_no_token() {
 async fn a_state_file_that_is_not_ours_is_refused_without_quoting_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
-    std::fs::write(&path, "{\"secret\": \"S0tLS0tL\"}").unwrap();
-    let refusal = start(&path).err().unwrap();
-    assert!(matches!(refusal, StateFileError::Malformed { .. }));
-    assert!(!refusal.to_string().contains("S0tL"));
+    for (text, told) in [
+        (r#"{"version": 2, "state": "S0tLS0tL"}"#, "not readable: line 1, column 35"),
+        (r#"{"version": 1, "state": "S0tLS0tL"}"#, "is of version 1, and this simulator reads"),
+        (r#"{"version": 3, "state": "S0tLS0tL"}"#, "is of version 3, and this simulator reads"),
+        (r#"{"draws": {}, "secret": "S0tLS0tL"}"#, "names no version"),
+        (r#""S0tLS0tL""#, "not readable: line 1, column 10"),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        let refusal = start(&path).err().unwrap().to_string();
+        assert!(refusal.contains(told), "{text}: {refusal}");
+        assert!(refusal.contains("state.json"), "{refusal}");
+        assert!(!refusal.contains("S0tL"), "{refusal}");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text, "it is left alone");
+    }
     let blocked = start(folder.path()).err().unwrap();
     assert!(matches!(blocked, StateFileError::Io { .. }));
+}
+
+/// When this fails, raise the version in `state.rs` and replace the file by one that it writes.
+#[tokio::test]
+async fn a_state_file_that_this_version_has_once_written_still_loads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    std::fs::write(&path, include_str!("state.json")).unwrap();
+    let cloud = start(&path).unwrap();
+    let secrets = cloud.simulator.secrets();
+    let shown: Vec<_> =
+        secrets.iter().map(|secret| (secret.name.as_deref(), secret.consumers)).collect();
+    assert_eq!(shown, [(Some("golden"), 1), (Some("ordered"), 0)]);
+    let x = cloud.own_token("x").await;
+    for (path, total) in [("/v1/secrets", 2), ("/v1/containers", 1), ("/v1/orders", 1)] {
+        let listed = cloud.tell(&x, "GET", path, Value::Null).await.json();
+        assert_eq!(listed["total"], total, "{path}: {listed}");
+    }
 }
 
 #[tokio::test]

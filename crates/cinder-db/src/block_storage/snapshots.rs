@@ -139,23 +139,60 @@ impl Store {
                     .to_owned(),
             ));
                 }
-                let update = touch("snapshots")
-                    .value("status", "deleted")
-                    .value("deleted", true)
-                    .value("deleted_at", dialect::datetime(utc_now()))
-                    .and_where(Expr::col("id").eq(id.as_str()))
-                    .take();
-                txn.execute(&update).await?;
-                if snapshot.use_quota {
-                    let of_type = quota_type(&mut txn, snapshot.volume_type_id.as_deref()).await?;
-                    let amounts =
-                        cost(limits, of_type.as_ref(), Kind::Snapshots, -1, snapshot.size_gb);
-                    charge(&mut txn, limits, &snapshot.project, &amounts)
-                        .await?
-                        .map_err(|exceeded| exceeded.explain(Kind::Snapshots, 0))?;
-                }
+                remove(&mut txn, &snapshot, limits).await?;
                 txn.commit().await?;
                 Ok(snapshot)
+            })
+            .await
+    }
+
+    /// Deletes a snapshot, whatever its status, and gives its quota back.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn force_delete_snapshot(
+        &self,
+        id: &SnapshotId,
+        limits: &QuotaLimits,
+    ) -> Result<(), BlockStorageError> {
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let snapshot = get(&mut txn, &Scope::All, id).await?;
+                remove(&mut txn, &snapshot, limits).await?;
+                Ok(txn.commit().await?)
+            })
+            .await
+    }
+
+    /// Changes its names, as far as they are given.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn update_snapshot(
+        &self,
+        scope: &Scope,
+        id: &SnapshotId,
+        name: Option<&str>,
+        description: Option<&str>,
+    ) -> Result<Snapshot, BlockStorageError> {
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                get(&mut txn, scope, id).await?;
+                let mut update = touch("snapshots");
+                for (column, value) in
+                    [("display_name", name), ("display_description", description)]
+                {
+                    if let Some(value) = value {
+                        update.value(column, value);
+                    }
+                }
+                update.and_where(Expr::col("id").eq(id.as_str()));
+                txn.execute(&update).await?;
+                let changed = get(&mut txn, scope, id).await?;
+                txn.commit().await?;
+                Ok(changed)
             })
             .await
     }
@@ -192,6 +229,33 @@ async fn find(txn: &mut Txn, scope: &Scope, id: &SnapshotId) -> Result<Option<Sn
     txn.first(&select).await?.map(|row| Snapshot::read(&row)).transpose()
 }
 
-async fn get(txn: &mut Txn, scope: &Scope, id: &SnapshotId) -> Result<Snapshot, BlockStorageError> {
+/// Deletes it, whatever its status, and gives its quota back.
+pub(super) async fn remove(
+    txn: &mut Txn,
+    snapshot: &Snapshot,
+    limits: &QuotaLimits,
+) -> Result<(), BlockStorageError> {
+    let update = touch("snapshots")
+        .value("status", "deleted")
+        .value("deleted", true)
+        .value("deleted_at", dialect::datetime(utc_now()))
+        .and_where(Expr::col("id").eq(snapshot.id.as_str()))
+        .take();
+    txn.execute(&update).await?;
+    if snapshot.use_quota {
+        let of_type = quota_type(txn, snapshot.volume_type_id.as_deref()).await?;
+        let amounts = cost(limits, of_type.as_ref(), Kind::Snapshots, -1, snapshot.size_gb);
+        charge(txn, limits, &snapshot.project, &amounts)
+            .await?
+            .map_err(|exceeded| exceeded.explain(Kind::Snapshots, 0))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn get(
+    txn: &mut Txn,
+    scope: &Scope,
+    id: &SnapshotId,
+) -> Result<Snapshot, BlockStorageError> {
     find(txn, scope, id).await?.ok_or_else(|| BlockStorageError::SnapshotNotFound(id.clone()))
 }

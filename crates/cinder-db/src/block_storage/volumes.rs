@@ -1,9 +1,10 @@
 //! Volumes of the embedded block storage.
 
-use super::{BlockStorageError, charge, cost, quota_type};
+use super::metadata::{self, Described};
+use super::{BlockStorageError, charge, cost, quota_type, snapshots};
 use crate::db::{Txn, utc_now};
 use crate::quotas::{Charge, Kind, Limits, QuotaLimits};
-use crate::volumes::{Scope, Volume, find_volume, live_volumes, snapshots_of, touch};
+use crate::volumes::{Scope, Snapshot, Volume, find_volume, live_volumes, snapshots_of, touch};
 use crate::{DbError, Store, dialect, volume_types};
 use sea_query::{Expr, ExprTrait, Order, Query};
 use std::collections::BTreeMap;
@@ -83,7 +84,8 @@ impl Store {
                     .await?
                     .map_err(|exceeded| exceeded.explain(Kind::Volumes, new.size_gb))?;
                 insert(&mut txn, new, &volume_type.id).await?;
-                write_metadata(&mut txn, &new.id, &new.metadata).await?;
+                let made = Described::Volume(new.id.clone());
+                metadata::replace(&mut txn, &made, &new.metadata).await?;
                 let made = get(&mut txn, &Scope::All, &new.id).await?;
                 txn.commit().await?;
                 Ok(made)
@@ -102,27 +104,6 @@ impl Store {
         rows.iter().map(Volume::read).collect()
     }
 
-    /// A volume's metadata.
-    ///
-    /// # Errors
-    /// [`DbError`].
-    pub async fn volume_metadata(
-        &self,
-        id: &VolumeId,
-    ) -> Result<BTreeMap<String, String>, DbError> {
-        let select = Query::select()
-            .columns(["key", "value"])
-            .from("volume_metadata")
-            .and_where(Expr::col("volume_id").eq(id.as_str()))
-            .and_where(Expr::col("deleted").eq(false))
-            .take();
-        let mut metadata = BTreeMap::new();
-        for row in self.db.read().await?.all(&select).await? {
-            metadata.insert(row.text("key")?, row.opt_text("value")?.unwrap_or_default());
-        }
-        Ok(metadata)
-    }
-
     /// Deletes a volume that nobody uses and that has no snapshots, and gives its quota back. The
     /// answer is the row as it was: the secret that it named is the caller's to delete.
     ///
@@ -134,35 +115,66 @@ impl Store {
         id: &VolumeId,
         limits: &QuotaLimits,
     ) -> Result<Volume, BlockStorageError> {
-        self.db.uninterrupted(|| async {
-        let mut txn = self.db.write().await?;
-        let volume = get(&mut txn, scope, id).await?;
-        let has_snapshots = !snapshots_of(&mut txn, id).await?.is_empty();
-        if has_snapshots || !DELETABLE.contains(&volume.status.as_str()) {
-            return Err(BlockStorageError::InvalidStatus(format!(
-                "Invalid volume: Volume status must be {} and must not be migrating, attached, \
-                 belong to a group, have snapshots, awaiting a transfer, or be disassociated from \
-                 snapshots after volume transfer.",
-                DELETABLE.join(" or ")
-            )));
-        }
-        let update = touch("volumes")
-            .value("status", "deleted")
-            .value("deleted", true)
-            .value("deleted_at", dialect::datetime(utc_now()))
-            .and_where(Expr::col("id").eq(id.as_str()))
-            .take();
-        txn.execute(&update).await?;
-        if volume.use_quota {
-            let of_type = quota_type(&mut txn, volume.volume_type_id.as_deref()).await?;
-            let amounts = cost(limits, of_type.as_ref(), Kind::Volumes, -1, volume.size_gb);
-            charge(&mut txn, limits, &volume.project, &amounts)
-                .await?
-                .map_err(|exceeded| exceeded.explain(Kind::Volumes, 0))?;
-        }
-        txn.commit().await?;
-        Ok(volume)
-        }).await
+        self.delete(scope, id, limits, Deletion::Plain).await
+    }
+
+    /// The same, and its snapshots, which have to be at rest.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn delete_volume_and_snapshots(
+        &self,
+        scope: &Scope,
+        id: &VolumeId,
+        limits: &QuotaLimits,
+    ) -> Result<Volume, BlockStorageError> {
+        self.delete(scope, id, limits, Deletion::Cascade).await
+    }
+
+    /// Deletes a volume that has no snapshots, whatever its status.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn force_delete_volume(
+        &self,
+        id: &VolumeId,
+        limits: &QuotaLimits,
+    ) -> Result<Volume, BlockStorageError> {
+        self.delete(&Scope::All, id, limits, Deletion::Forced).await
+    }
+
+    async fn delete(
+        &self,
+        scope: &Scope,
+        id: &VolumeId,
+        limits: &QuotaLimits,
+        how: Deletion,
+    ) -> Result<Volume, BlockStorageError> {
+        self.db
+            .uninterrupted(|| async {
+                let mut txn = self.db.write().await?;
+                let volume = get(&mut txn, scope, id).await?;
+                let taken = snapshots_of(&mut txn, id).await?;
+                let is_at_rest = |snapshot: &Snapshot| {
+                    let is_own = *scope == Scope::All || snapshot.project == volume.project;
+                    is_own && ["available", "error", "deleting"].contains(&&*snapshot.status)
+                };
+                let may_go = match how {
+                    Deletion::Plain | Deletion::Forced => taken.is_empty(),
+                    Deletion::Cascade => taken.iter().all(is_at_rest),
+                };
+                let is_forced = how == Deletion::Forced;
+                if !may_go || !(is_forced || DELETABLE.contains(&volume.status.as_str())) {
+                    return Err(not_deletable(is_forced));
+                }
+                for snapshot in &taken {
+                    snapshots::remove(&mut txn, snapshot, limits).await?;
+                }
+                remove(&mut txn, &volume, limits).await?;
+                txn.commit().await?;
+                Ok(volume)
+            })
+            .await
     }
 
     /// Sets a status, whatever it was, as Cinder's `os-reset_status` does.
@@ -214,14 +226,7 @@ impl Store {
                 update.and_where(Expr::col("id").eq(id.as_str()));
                 txn.execute(&update).await?;
                 if let Some(metadata) = &change.metadata {
-                    let old = touch("volume_metadata")
-                        .value("deleted", true)
-                        .value("deleted_at", dialect::datetime(utc_now()))
-                        .and_where(Expr::col("volume_id").eq(id.as_str()))
-                        .and_where(Expr::col("deleted").eq(false))
-                        .take();
-                    txn.execute(&old).await?;
-                    write_metadata(&mut txn, id, metadata).await?;
+                    metadata::replace(&mut txn, &Described::Volume(id.clone()), metadata).await?;
                 }
                 let changed = get(&mut txn, scope, id).await?;
                 txn.commit().await?;
@@ -237,6 +242,49 @@ pub(super) async fn get(
     id: &VolumeId,
 ) -> Result<Volume, BlockStorageError> {
     find_volume(txn, scope, id).await?.ok_or_else(|| BlockStorageError::VolumeNotFound(id.clone()))
+}
+
+/// How a volume is deleted.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Deletion {
+    Plain,
+    /// With its snapshots.
+    Cascade,
+    /// Whatever its status.
+    Forced,
+}
+
+fn not_deletable(is_forced: bool) -> BlockStorageError {
+    let status = match is_forced {
+        true => String::new(),
+        false => format!("status must be {} and", DELETABLE.join(" or ")),
+    };
+    BlockStorageError::InvalidStatus(format!(
+        "Invalid volume: Volume {status} must not be migrating, attached, belong to a group, have \
+         snapshots, awaiting a transfer, or be disassociated from snapshots after volume transfer."
+    ))
+}
+
+async fn remove(
+    txn: &mut Txn,
+    volume: &Volume,
+    limits: &QuotaLimits,
+) -> Result<(), BlockStorageError> {
+    let update = touch("volumes")
+        .value("status", "deleted")
+        .value("deleted", true)
+        .value("deleted_at", dialect::datetime(utc_now()))
+        .and_where(Expr::col("id").eq(volume.id.as_str()))
+        .take();
+    txn.execute(&update).await?;
+    if volume.use_quota {
+        let of_type = quota_type(txn, volume.volume_type_id.as_deref()).await?;
+        let amounts = cost(limits, of_type.as_ref(), Kind::Volumes, -1, volume.size_gb);
+        charge(txn, limits, &volume.project, &amounts)
+            .await?
+            .map_err(|exceeded| exceeded.explain(Kind::Volumes, 0))?;
+    }
+    Ok(())
 }
 
 async fn insert(txn: &mut Txn, new: &NewVolume, type_id: &str) -> Result<(), DbError> {
@@ -284,26 +332,4 @@ async fn insert(txn: &mut Txn, new: &NewVolume, type_id: &str) -> Result<(), DbE
         ])
         .take();
     txn.execute(&insert).await.map(|_rows| ())
-}
-
-async fn write_metadata(
-    txn: &mut Txn,
-    id: &VolumeId,
-    metadata: &BTreeMap<String, String>,
-) -> Result<(), DbError> {
-    for (key, value) in metadata {
-        let insert = Query::insert()
-            .into_table("volume_metadata")
-            .columns(["created_at", "deleted", "volume_id", "key", "value"])
-            .values_panic([
-                dialect::datetime(utc_now()).into(),
-                false.into(),
-                id.as_str().into(),
-                key.as_str().into(),
-                value.as_str().into(),
-            ])
-            .take();
-        txn.execute(&insert).await?;
-    }
-    Ok(())
 }

@@ -2,7 +2,8 @@
 
 use crate::fixture::{Fixture, new_snapshot, new_volume};
 use cinder_db::{
-    BlockStorageError, Encryption, QuotaLimits, Scope, VolumeChange, VolumeType, VolumeTypeError,
+    BlockStorageError, Described, Encryption, QuotaLimits, Scope, VolumeChange, VolumeType,
+    VolumeTypeError,
 };
 use std::collections::BTreeMap;
 
@@ -100,7 +101,7 @@ async fn a_volume_is_seen_changed_and_deleted_within_its_project() {
     assert!(matches!(foreign, BlockStorageError::VolumeNotFound(_)), "{foreign}");
     let changed = store.update_volume(&of("x"), &new.id, &change).await.expect("changed");
     assert_eq!(changed.name.as_deref(), Some("renamed"));
-    let metadata = store.volume_metadata(&new.id).await.expect("read");
+    let metadata = store.metadata(&Described::Volume(new.id.clone())).await.expect("read");
     assert_eq!(metadata, BTreeMap::from([("b".to_owned(), "2".to_owned())]));
     store.delete_volume(&of("y"), &new.id, &limits()).await.expect_err("foreign");
     let deleted = store.delete_volume(&of("x"), &new.id, &limits()).await.expect("deleted");
@@ -185,4 +186,123 @@ async fn quotas_hold_for_new_volumes_and_snapshots() {
         "Maximum number of snapshots allowed (1) exceeded"
     );
     assert_eq!(fixture.value("SELECT count(*) FROM volumes").await, "2");
+}
+
+#[tokio::test]
+async fn metadata_of_volumes_and_snapshots_is_set_text_by_text_or_as_a_whole() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    fixture.volume("v", "x", None).await;
+    fixture.snapshot("s", "v").await;
+    let texts = |texts: &[(&str, &str)]| {
+        texts.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    };
+    for of_what in [Described::Volume("v".into()), Described::Snapshot("s".into())] {
+        let set = async |scope, given: &[(&str, &str)], rest_goes| {
+            store.set_metadata(&scope, &of_what, &texts(given), rest_goes).await
+        };
+        set(of("y"), &[("a", "0")], false).await.expect_err("foreign");
+        set(of("x"), &[("a", "1"), ("b", "1")], false).await.expect("set");
+        let all = set(of("x"), &[("b", "2")], false).await.expect("set");
+        assert_eq!(all, texts(&[("a", "1"), ("b", "2")]), "{of_what:?}");
+        set(of("x"), &[("c", "3"), ("d", "4")], true).await.expect("set");
+        store.delete_metadatum(&of("y"), &of_what, "c").await.expect_err("foreign");
+        for there in [true, false] {
+            let gone = store.delete_metadatum(&of("x"), &of_what, "c").await.expect("asked for");
+            assert_eq!(gone, there);
+        }
+        let left = store.metadata(&of_what).await.expect("read");
+        assert_eq!(left, texts(&[("d", "4")]), "{of_what:?}");
+    }
+    store.set_volume_status(&Scope::All, &"v".into(), "maintenance").await.expect("set");
+    let busy = Described::Volume("v".into());
+    store.set_metadata(&of("x"), &busy, &texts(&[]), true).await.expect_err("busy");
+    store.delete_metadatum(&of("x"), &busy, "d").await.expect_err("busy");
+}
+
+#[tokio::test]
+async fn a_volume_goes_with_its_snapshots_if_all_of_them_may_go() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    fixture.volume("v", "x", None).await;
+    for snapshot in ["s", "t"] {
+        fixture.snapshot(snapshot, "v").await;
+    }
+    store.set_snapshot_status(&Scope::All, &"t".into(), "creating").await.expect("set");
+    let cascade =
+        async |scope| store.delete_volume_and_snapshots(&scope, &"v".into(), &limits()).await;
+    let refused = cascade(of("x")).await.expect_err("one is being made");
+    assert!(matches!(refused, BlockStorageError::InvalidStatus(_)), "{refused}");
+    assert_eq!(store.snapshots(&of("x")).await.expect("listed").len(), 2);
+    store.set_snapshot_status(&Scope::All, &"t".into(), "error").await.expect("set");
+    cascade(of("y")).await.expect_err("foreign");
+    cascade(of("x")).await.expect("deleted");
+    assert!(store.snapshots(&Scope::All).await.expect("listed").is_empty());
+    assert_eq!(fixture.value("SELECT sum(in_use) FROM quota_usages").await, "0");
+}
+
+#[tokio::test]
+async fn a_volume_grows_within_its_quota_and_never_shrinks() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let made = new_volume("v", "x", None);
+    store.create_volume(&made, &limits()).await.expect("made");
+    let limits = QuotaLimits { gigabytes: made.size_gb + 2, ..limits() };
+    let extend = async |scope, gained_gb| {
+        store.extend_volume(&scope, &made.id, made.size_gb + gained_gb, &limits).await
+    };
+    fixture.sql("DELETE FROM quota_classes").await;
+    for (scope, gained_gb) in [(of("x"), 0), (of("x"), -1), (of("x"), 3), (of("y"), 1)] {
+        extend(scope, gained_gb).await.expect_err("refused");
+    }
+    extend(of("x"), 2).await.expect("extended");
+    let shown = store.volume(&of("x"), &made.id).await.expect("read").expect("there");
+    assert_eq!(shown.size_gb, made.size_gb + 2);
+    let used = "SELECT in_use FROM quota_usages WHERE resource = 'gigabytes'";
+    assert_eq!(fixture.value(used).await, shown.size_gb.to_string());
+    store.set_volume_status(&Scope::All, &made.id, "in-use").await.expect("set");
+    store.extend_volume(&of("x"), &made.id, 99, &QuotaLimits::default()).await.expect_err("in use");
+}
+
+#[tokio::test]
+async fn a_volume_becomes_of_another_type_that_does_not_encrypt() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    let plain = VolumeType {
+        id: "t-plain".to_owned(),
+        name: "plain".to_owned(),
+        encryption: None,
+        ..luks()
+    };
+    for volume_type in [&plain, &luks()] {
+        store.create_volume_type(volume_type).await.expect("made");
+    }
+    let made = new_volume("v", "x", None);
+    store.create_volume(&made, &limits()).await.expect("made");
+    let retype = async |scope, to| store.retype_volume(&scope, &made.id, to, &limits()).await;
+    retype(of("y"), "t-plain").await.expect_err("foreign");
+    retype(of("x"), "t-luks").await.expect_err("encrypts");
+    retype(of("x"), "t-plain").await.expect("changed");
+    retype(of("x"), "t-plain").await.expect_err("is of that type");
+    let shown = store.volume(&of("x"), &made.id).await.expect("read").expect("there");
+    assert_eq!(shown.volume_type_id.as_deref(), Some("t-plain"));
+    let used = "SELECT in_use FROM quota_usages WHERE resource = 'volumes_plain'";
+    assert_eq!(fixture.value(used).await, "1");
+    assert_eq!(fixture.value(&used.replace("_plain", "")).await, "1");
+}
+
+#[tokio::test]
+async fn a_snapshot_is_renamed_within_its_project() {
+    let fixture = Fixture::new().await;
+    let store = &fixture.store;
+    fixture.volume("v", "x", None).await;
+    fixture.snapshot("s", "v").await;
+    let rename = async |scope, name, description| {
+        store.update_snapshot(&scope, &"s".into(), name, description).await
+    };
+    rename(of("y"), Some("foreign"), None).await.expect_err("foreign");
+    rename(of("x"), Some("renamed"), None).await.expect("renamed");
+    let changed = rename(of("x"), None, Some("described")).await.expect("described");
+    assert_eq!(changed.name.as_deref(), Some("renamed"));
+    assert_eq!(changed.description.as_deref(), Some("described"));
 }

@@ -1,9 +1,10 @@
 //! The program as a test starts it, and a developer stack of it that runs for a while.
 
+use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use volume_transfer::ready::Ready;
+use volume_transfer::ready::{Ready, SimulatorReady};
 
 /// The program, in an environment that says nothing of clouds.
 pub(crate) fn program() -> Command {
@@ -22,6 +23,15 @@ pub(crate) struct Stack(Child);
 
 impl Stack {
     pub(crate) fn start(folder: &Path, arguments: &[&str]) -> (Self, Ready) {
+        Self::until_ready(folder, arguments)
+    }
+
+    /// `simulate`.
+    pub(crate) fn simulate(folder: &Path, arguments: &[&str]) -> (Self, SimulatorReady) {
+        Self::until_ready(folder, &[&["simulate"], arguments].concat())
+    }
+
+    fn until_ready<R: DeserializeOwned>(folder: &Path, arguments: &[&str]) -> (Self, R) {
         let ready = folder.join("ready.json");
         drop(std::fs::remove_file(&ready));
         let child = program()

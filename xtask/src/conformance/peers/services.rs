@@ -13,7 +13,7 @@ use peer_replay::{BlockStorage, Endpoints, Policy};
 use serde::Deserialize;
 
 use super::Pair;
-use crate::conformance::{empty, environment, scripts};
+use crate::conformance::{checked_binary, empty, environment, scripts};
 use crate::process;
 use crate::workspace::Workspace;
 
@@ -76,9 +76,7 @@ impl Sides {
             }
         }
         if ours {
-            process::run(&mut workspace.cargo(["build", "-p", "volume-transfer"]))?;
-            let binary = workspace.target.join("debug").join("volume-transfer");
-            script.arg("--binary").arg(binary);
+            script.arg("--binary").arg(checked_binary(workspace)?);
         }
         println!("$ {}", process::shown(&script));
         let mut child = script.stdin(Stdio::piped()).spawn().context("python does not start")?;
