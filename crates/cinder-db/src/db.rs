@@ -22,13 +22,16 @@ use sqlx::mysql::{MySql, MySqlPool};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgPool, Postgres};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Database, Executor as _, IntoArguments, Transaction};
+use sqlx::{AssertSqlSafe, Connection as _, Database, Executor as _, IntoArguments, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// How long a transaction waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is trusted after its last use.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The same thing of whichever database it is.
 #[derive(Clone, Debug)]
@@ -127,6 +130,38 @@ impl Db {
         Ok(Txn { inner, dialect: self.dialect, writes: true, watched })
     }
 
+    /// Runs an insert, update or delete as a transaction of its own, in one round trip; gives the
+    /// number of rows that it matched.
+    ///
+    /// Only for what changes nothing when it is done twice: where the server is lost before it has
+    /// answered, that is an interruption here.
+    pub(crate) async fn write_once(
+        &self,
+        statement: &impl QueryStatementWriter,
+    ) -> Result<u64, DbError> {
+        if self.turnstile.is_none() {
+            let (sql, values) = self.dialect.build(statement);
+            match &self.pool {
+                Pool::Sqlite(_) => {}
+                Pool::Postgres(pool) => {
+                    return Ok(query((sql, values)).execute(pool).await?.rows_affected());
+                }
+                Pool::MySql(pool) => {
+                    return Ok(query((sql, values)).execute(pool).await?.rows_affected());
+                }
+            }
+        }
+        let mut txn = self.write().await?;
+        let matched = txn.execute(statement).await?;
+        txn.commit().await?;
+        Ok(matched)
+    }
+
+    /// The database's clock in milliseconds since the epoch.
+    pub(crate) fn now_ms(&self) -> Expr {
+        self.dialect.now_ms()
+    }
+
     /// A transaction that reads one snapshot.
     pub(crate) async fn read(&self) -> Result<Txn, DbError> {
         let watched = self.watch(Passage::Free);
@@ -139,17 +174,26 @@ impl Db {
         Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
     }
 
-    /// A select that stands alone: it sees one snapshot without a transaction around it.
+    /// A select that stands alone: it sees one snapshot without a transaction around it. One that is
+    /// interrupted is run once more: by then its connection is another one.
     pub(crate) async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
         let watched = self.watch(Passage::Free);
         let (sql, values) = self.dialect.build(select);
         if let Some(watched) = &watched {
             watched.turnstile.statement(&sql);
         }
+        match self.found(&sql, &values).await {
+            Err(DbError::Interrupted(_)) => self.found(&sql, &values).await,
+            found => found,
+        }
+    }
+
+    async fn found(&self, sql: &str, values: &Values) -> Result<Vec<Row>, DbError> {
+        let own = || (sql.to_owned(), values.clone());
         Ok(match &self.pool {
-            Pool::Sqlite(pool) => rows(pool.select(&sql, &values).await?),
-            Pool::Postgres(pool) => rows(query(sql, values).fetch_all(pool).await?),
-            Pool::MySql(pool) => rows(query(sql, values).fetch_all(pool).await?),
+            Pool::Sqlite(pool) => rows(pool.select(sql, values).await?),
+            Pool::Postgres(pool) => rows(query(own()).fetch_all(pool).await?),
+            Pool::MySql(pool) => rows(query(own()).fetch_all(pool).await?),
         })
     }
 
@@ -177,8 +221,16 @@ impl Db {
     }
 }
 
+/// A connection that was in use a moment ago is not asked again whether it is whole: that would be
+/// one more round trip for each transaction. What it then fails with is an interruption.
 fn limits<D: Database>(max_connections: u32) -> PoolOptions<D> {
-    PoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT)
+    PoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut D::Connection, known| {
+            Box::pin(async move { Ok(known.idle_for < FRESH || connection.ping().await.is_ok()) })
+        })
 }
 
 impl Txn {
@@ -219,8 +271,8 @@ impl Txn {
         self.tell(&sql);
         Ok(match &mut self.inner {
             Inner::Sqlite(txn) => txn.execute(&sql, &values)?,
-            Inner::Postgres(txn) => query(sql, values).execute(&mut **txn).await?.rows_affected(),
-            Inner::MySql(txn) => query(sql, values).execute(&mut **txn).await?.rows_affected(),
+            Inner::Postgres(txn) => query((sql, values)).execute(&mut **txn).await?.rows_affected(),
+            Inner::MySql(txn) => query((sql, values)).execute(&mut **txn).await?.rows_affected(),
         })
     }
 
@@ -229,8 +281,8 @@ impl Txn {
         self.tell(&sql);
         Ok(match &mut self.inner {
             Inner::Sqlite(txn) => rows(txn.rows(sql, values, usize::MAX).await?),
-            Inner::Postgres(txn) => rows(query(sql, values).fetch_all(&mut **txn).await?),
-            Inner::MySql(txn) => rows(query(sql, values).fetch_all(&mut **txn).await?),
+            Inner::Postgres(txn) => rows(query((sql, values)).fetch_all(&mut **txn).await?),
+            Inner::MySql(txn) => rows(query((sql, values)).fetch_all(&mut **txn).await?),
         })
     }
 
@@ -240,10 +292,10 @@ impl Txn {
         Ok(match &mut self.inner {
             Inner::Sqlite(txn) => txn.rows(sql, values, 1).await?.pop().map(Row::from),
             Inner::Postgres(txn) => {
-                query(sql, values).fetch_optional(&mut **txn).await?.map(Row::from)
+                query((sql, values)).fetch_optional(&mut **txn).await?.map(Row::from)
             }
             Inner::MySql(txn) => {
-                query(sql, values).fetch_optional(&mut **txn).await?.map(Row::from)
+                query((sql, values)).fetch_optional(&mut **txn).await?.map(Row::from)
             }
         })
     }
@@ -299,7 +351,7 @@ impl Txn {
     }
 }
 
-fn query<D: Database>(sql: String, values: Values) -> Query<'static, D, SqlxValues>
+fn query<D: Database>((sql, values): (String, Values)) -> Query<'static, D, SqlxValues>
 where
     SqlxValues: IntoArguments<D>,
 {

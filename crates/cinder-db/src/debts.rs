@@ -95,7 +95,10 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                for (debt, settlement) in settled {
+                let is_paid = |settled: &&(Debt, Settlement)| settled.1 == Settlement::Paid;
+                let paid = settled.iter().filter(is_paid).map(|(debt, _)| debt);
+                strike_out(&mut txn, paid).await?;
+                for (debt, settlement) in settled.iter().filter(|settled| !is_paid(settled)) {
                     settle(&mut txn, debt, settlement).await?;
                 }
                 journal::forget(&mut txn, id).await?;
@@ -149,14 +152,22 @@ impl Store {
     }
 }
 
+async fn strike_out<'a>(
+    txn: &mut Txn,
+    paid: impl IntoIterator<Item = &'a Debt>,
+) -> Result<(), DbError> {
+    let ids: Vec<String> = paid.into_iter().map(|debt| debt.id().as_str().to_owned()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let delete = Query::delete().from_table(DEBTS).and_where(Expr::col("id").is_in(ids)).take();
+    txn.execute(&delete).await.map(|_rows| ())
+}
+
 async fn settle(txn: &mut Txn, debt: &Debt, settlement: &Settlement) -> Result<(), DbError> {
     let id = debt.id();
     let error = match settlement {
-        Settlement::Paid => {
-            let delete =
-                Query::delete().from_table(DEBTS).and_where(Expr::col("id").eq(id.as_str())).take();
-            return txn.execute(&delete).await.map(|_rows| ());
-        }
+        Settlement::Paid => return strike_out(txn, [debt]).await,
         Settlement::Refused(refusal) => refusal.to_string(),
         Settlement::Unknown(why) => why.clone(),
     };
