@@ -9,7 +9,7 @@ use crate::dialect::SqliteFile;
 use rusqlite::types::Value as Cell;
 use rusqlite::{CachedStatement, ErrorCode};
 use sea_query::{Value, Values};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// How long a writer waits for a writer of another process.
@@ -21,7 +21,8 @@ const STATEMENTS: usize = 256;
 /// A connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sqlite: rusqlite::Connection,
+    /// Nobody ever waits for it: it lets whoever has the connection be shared between threads.
+    sqlite: Mutex<rusqlite::Connection>,
     has_log: bool,
 }
 
@@ -46,7 +47,11 @@ impl Connection {
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
         // Cinder does not enforce them on SQLite either, and its rows may break them.
         sqlite.pragma_update(None, "foreign_keys", false)?;
-        Ok(Self { sqlite, has_log: mode == "wal" })
+        Ok(Self { sqlite: Mutex::new(sqlite), has_log: mode == "wal" })
+    }
+
+    fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
+        self.sqlite.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether it has a write-ahead log, and a disk below that.
@@ -56,17 +61,18 @@ impl Connection {
 
     /// Runs statements without values and results.
     pub(super) fn run(&self, sql: &str) -> Result<(), DbError> {
-        Ok(self.sqlite.execute_batch(sql)?)
+        Ok(self.sqlite().execute_batch(sql)?)
     }
 
     /// Rolls back, if a transaction is open.
     pub(super) fn reset(&self) -> Result<(), DbError> {
-        if self.sqlite.is_autocommit() { Ok(()) } else { self.run("ROLLBACK") }
+        let is_open = !self.sqlite().is_autocommit();
+        if is_open { self.run("ROLLBACK") } else { Ok(()) }
     }
 
     /// Runs a statement; gives the number of rows that it wrote.
     pub(super) fn execute(&self, sql: &str, values: &Values) -> Result<u64, DbError> {
-        let written = self.prepare(sql, values)?.raw_execute()?;
+        let written = prepare(&self.sqlite(), sql, values)?.raw_execute()?;
         Ok(u64::try_from(written).unwrap_or(u64::MAX))
     }
 
@@ -77,7 +83,8 @@ impl Connection {
         values: &Values,
         limit: usize,
     ) -> Result<Vec<SqliteRow>, DbError> {
-        let mut statement = self.prepare(sql, values)?;
+        let sqlite = self.sqlite();
+        let mut statement = prepare(&sqlite, sql, values)?;
         let names: Arc<[String]> =
             statement.column_names().into_iter().map(ToOwned::to_owned).collect();
         let mut found = Vec::new();
@@ -92,26 +99,23 @@ impl Connection {
         Ok(found)
     }
 
-    fn prepare(&self, sql: &str, values: &Values) -> Result<CachedStatement<'_>, DbError> {
-        let mut statement = self.sqlite.prepare_cached(sql)?;
-        for (place, value) in values.iter().enumerate() {
-            bind(&mut statement, place + 1, value)?;
-        }
-        Ok(statement)
-    }
-
     /// Begins a transaction that writes. Where another process writes, it waits on a thread.
     pub(super) async fn begin(self, begin: &'static str) -> Result<Self, DbError> {
-        self.sqlite.busy_timeout(Duration::ZERO)?;
-        let begun = self.sqlite.execute_batch(begin);
-        self.sqlite.busy_timeout(BUSY_TIMEOUT)?;
-        match begun {
+        match self.try_to_begin(begin) {
             Ok(()) => Ok(self),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
                 on_a_thread(move || self.run(begin).map(|()| self)).await?
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    fn try_to_begin(&self, begin: &str) -> Result<(), rusqlite::Error> {
+        let sqlite = self.sqlite();
+        sqlite.busy_timeout(Duration::ZERO)?;
+        let begun = sqlite.execute_batch(begin);
+        sqlite.busy_timeout(BUSY_TIMEOUT)?;
+        begun
     }
 
     /// Commits, on a thread where a disk has to be waited for.
@@ -128,6 +132,18 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
 ) -> Result<T, DbError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_ended| DbError::Database("the runtime ended meanwhile".to_owned()))
+}
+
+fn prepare<'a>(
+    sqlite: &'a rusqlite::Connection,
+    sql: &str,
+    values: &Values,
+) -> Result<CachedStatement<'a>, DbError> {
+    let mut statement = sqlite.prepare_cached(sql)?;
+    for (place, value) in values.iter().enumerate() {
+        bind(&mut statement, place + 1, value)?;
+    }
+    Ok(statement)
 }
 
 fn bind(to: &mut CachedStatement<'_>, place: usize, value: &Value) -> Result<(), DbError> {
