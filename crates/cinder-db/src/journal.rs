@@ -8,7 +8,7 @@ use crate::db::{Db, Row, Txn};
 use crate::schema::HAND_OVERS;
 use crate::volumes::{SNAPSHOT_COLUMNS, Snapshot};
 use crate::{Committed, DbError};
-use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement};
+use sea_query::{DeleteStatement, Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use transfer_core::{HandOver, HandOverId, Phase, SnapshotId, VolumeId};
@@ -235,14 +235,13 @@ pub(crate) async fn close(txn: &mut Txn, hand_over: &HandOver) -> Result<(), DbE
     txn.execute(&update).await.map(|_rows| ())
 }
 
-/// Forgets a hand-over, if it has ended.
-pub(crate) async fn forget(txn: &mut Txn, id: &HandOverId) -> Result<(), DbError> {
-    let delete = Query::delete()
+/// Forgets those of some hand-overs that have ended.
+pub(crate) fn forgetting<'a>(ids: impl IntoIterator<Item = &'a HandOverId>) -> DeleteStatement {
+    Query::delete()
         .from_table(HAND_OVERS)
-        .and_where(Expr::col("id").eq(id.as_str()))
+        .and_where(Expr::col("id").is_in(ids.into_iter().map(HandOverId::as_str)))
         .and_where(Expr::col("claimed_volume_id").is_null())
-        .take();
-    txn.execute(&delete).await.map(|_rows| ())
+        .take()
 }
 
 /// The states of live hand-overs that speak of this id, and perhaps others: the text is matched, in

@@ -6,7 +6,7 @@
 
 use crate::fixture::{Fixture, LEASE, accept, caller, cancel, copied, initiate};
 use crate::listener::Listener;
-use cinder_db::{Direction, Store, TransferQuery};
+use cinder_db::{Direction, SettledEnd, Store, TransferQuery};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use test_database::Kind;
@@ -60,7 +60,7 @@ async fn end(store: &Store, claimed: transfer_core::HandOver, project: &str) {
         store.settle(debt, &Settlement::Unknown("no reply".to_owned())).await.expect("settled");
         settled.push(((**debt).clone(), Settlement::Paid));
     }
-    store.settle_end(&id, &settled).await.expect("settled");
+    store.settle_ends(&[SettledEnd { hand_over: id, debts: settled }]).await.expect("settled");
 }
 
 /// Rows of others, so that not every plan is as good as any other.

@@ -3,7 +3,7 @@
 
 use crate::fixture::{Fixture, LEASE, accept, cancel, copied, initiate};
 use crate::listener::Listener;
-use cinder_db::{Ended, Store};
+use cinder_db::{Ended, SettledEnd, Store};
 use std::fmt::Write as _;
 use transfer_core::{HandOver, Settlement};
 
@@ -150,8 +150,9 @@ impl Telling {
         let Ended { hand_over, debts } = store.commit(copied(saved)).await.expect("committed");
         self.step(&format!("{operation}, commit"));
         store.is_named(&"k".into()).await.expect("answers");
-        let paid: Vec<_> = debts.iter().map(|debt| ((**debt).clone(), Settlement::Paid)).collect();
-        store.settle_end(hand_over.id(), &paid).await.expect("settled");
+        let paid = debts.iter().map(|debt| ((**debt).clone(), Settlement::Paid)).collect();
+        let end = SettledEnd { hand_over: hand_over.id().clone(), debts: paid };
+        store.settle_ends(&[end]).await.expect("settled");
         self.step(&format!("{operation}, debts"));
     }
 }
