@@ -174,8 +174,8 @@ impl Db {
         Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
     }
 
-    /// A select that stands alone: it sees one snapshot without a transaction around it. One that is
-    /// interrupted is run once more: by then its connection is another one.
+    /// A select that stands alone: it sees one snapshot without a transaction around it. When it is
+    /// interrupted it is run once more: by then its connection is another one.
     pub(crate) async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
         let watched = self.watch(Passage::Free);
         let (sql, values) = self.dialect.build(select);
