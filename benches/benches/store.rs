@@ -4,7 +4,7 @@
 //! databases, as `cinder.conf` would have them; one that is not named is left out.
 
 use crate::stack::{Stack, runtime};
-use cinder_db::{CancelClaim, InitiateClaim};
+use cinder_db::{CancelClaim, Ended, InitiateClaim, SettledEnd};
 use criterion::Criterion;
 use std::time::{Duration, Instant};
 use transfer_core::{Event, HandOver, HandOverId, SecretId, TransferId, VolumeId};
@@ -77,13 +77,17 @@ async fn offer_and_cancel(stack: &Stack, volume: &VolumeId) -> (Duration, Durati
     let begun = Instant::now();
     let ended = store.commit(copied).await.expect("committed");
     let committing = begun.elapsed();
-    store.settle_end(ended.hand_over.id(), &[]).await.expect("forgotten");
+    store.settle_ends(&[settled(&ended)]).await.expect("forgotten");
     let hand_over_id = HandOverId::new(new_id());
     let back = CancelClaim { hand_over_id, transfer: transfer_id, caller, lease: LEASE };
     let back = self::copied(store.claim_cancel(&back).await.expect("claimed").into_inner());
     let ended = store.commit(back).await.expect("committed");
-    store.settle_end(ended.hand_over.id(), &[]).await.expect("forgotten");
+    store.settle_ends(&[settled(&ended)]).await.expect("forgotten");
     (claiming, committing)
+}
+
+fn settled(ended: &Ended) -> SettledEnd {
+    SettledEnd { hand_over: ended.hand_over.id().clone(), debts: Vec::new() }
 }
 
 /// As if all keys had been copied.

@@ -14,7 +14,7 @@ pub use initiate::{InitiateClaim, Offered};
 pub use restore::RestoreClaim;
 
 use crate::db::{Interruptible, Txn};
-use crate::volumes::{Snapshot, Volume};
+use crate::volumes::{Scope, Snapshot, Volume, find_volume, snapshots_of};
 use crate::{DbError, OverQuota, commit, journal};
 use transfer_core::{SecretId, TransferId, VolumeId};
 
@@ -72,17 +72,31 @@ impl ClaimError {
     }
 }
 
-/// Makes way for a claim: none may be live, and one whose lease is over is ended first. Whether
-/// one was.
-async fn make_way(txn: &mut Txn, volume: &VolumeId) -> Result<bool, ClaimError> {
-    match journal::claim_on(txn, volume).await? {
-        None => Ok(false),
-        Some(entry) if entry.lease_is_over => {
-            commit::take_over(txn, entry).await?;
-            Ok(true)
-        }
-        Some(_live) => Err(ClaimError::InProgress(volume.clone())),
+/// A volume that nobody has a claim on, and its snapshots.
+struct Unclaimed {
+    volume: Volume,
+    snapshots: Vec<Snapshot>,
+}
+
+/// Makes way for a claim on a volume whose lock is held: none may be live, and one whose lease is
+/// over is ended first.
+async fn make_way(txn: &mut Txn, volume: Volume) -> Result<Unclaimed, ClaimError> {
+    let (snapshots, claim) = journal::around(txn, &volume.id).await?;
+    let Some(claim) = claim else { return Ok(Unclaimed { volume, snapshots }) };
+    if !claim.lease_is_over {
+        return Err(ClaimError::InProgress(volume.id));
     }
+    // Under its own lock: the driver may have come back at this moment.
+    if let Some(claim) = journal::claim_on(txn, &volume.id).await? {
+        if !claim.lease_is_over {
+            return Err(ClaimError::InProgress(volume.id));
+        }
+        commit::take_over(txn, claim).await?;
+    }
+    let as_before = find_volume(txn, &Scope::All, &volume.id).await?;
+    let volume = as_before.ok_or_else(|| ClaimError::VolumeNotFound(volume.id.clone()))?;
+    let snapshots = snapshots_of(txn, &volume.id).await?;
+    Ok(Unclaimed { volume, snapshots })
 }
 
 /// The keys that the rows of a volume name, the volume's first.

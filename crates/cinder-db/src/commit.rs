@@ -7,7 +7,7 @@ mod rows;
 
 use crate::db::{Interruptible, Txn};
 use crate::journal::{self, Entry};
-use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, swap_status};
+use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, Scope, find_volume, swap_status};
 use crate::{Committed, DbError, Store, debts, quotas, volumes};
 use std::time::Duration;
 use transfer_core::{Debt, Event, HandOver, HandOverId, Operation, VolumeId};
@@ -74,11 +74,10 @@ impl Store {
     ) -> Result<Committed<HandOver>, FenceError> {
         self.db
             .uninterrupted(|| async {
-                let mut txn = self.db.write().await?;
-                if !journal::renew(&mut txn, &hand_over, lease).await? {
+                let renewal = journal::renewal(&self.db, &hand_over, lease)?;
+                if self.db.write_once(&renewal).await? != 1 {
                     return Err(FenceError::Fenced);
                 }
-                txn.commit().await?;
                 Ok(Committed::new(hand_over.clone()))
             })
             .await
@@ -92,21 +91,12 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                volumes::lock(&mut txn, hand_over.volume()).await?;
+                let volume = find_volume(&mut txn, &Scope::All, hand_over.volume()).await?;
                 let entry = journal::fenced(&mut txn, &hand_over).await?.ok_or(EndError::Fenced)?;
+                let volume = volume.ok_or(EndError::ConflictingRows)?;
                 let mut ended = hand_over.clone();
                 ended.apply(Event::Committed).map_err(DbError::from)?;
-                let (volume, snapshots) = rows::repoint(&mut txn, &ended).await?;
-                match ended.operation() {
-                    Operation::Initiate => {
-                        rows::make_offer(&mut txn, &ended, &volume, &entry.details).await?
-                    }
-                    Operation::Accept => {
-                        rows::change_owner(&mut txn, &ended, &snapshots, &entry.details).await?
-                    }
-                    Operation::Cancel => rows::take_back(&mut txn, &ended).await?,
-                    Operation::Restore => rows::keep_custody(&mut txn, &ended).await?,
-                }
+                rows::change(&mut txn, &ended, &volume, &entry.details).await?;
                 quotas::commit(&mut txn, &entry.details.reservations).await?;
                 let ended = close(&mut txn, ended).await?;
                 txn.commit().await.map_err(EndError::Unknown)?;

@@ -5,8 +5,8 @@
 //! only when nothing of it has happened.
 
 mod again;
-mod group;
 mod row;
+mod sqlite;
 
 pub(crate) use again::Interruptible;
 pub(crate) use row::Row;
@@ -15,20 +15,23 @@ use crate::dialect::{Definition, Dialect, Options};
 use crate::turnstile::{Passage, Turnstile};
 use crate::{ConnectError, DbError, StoreConfig};
 use again::Turns;
-use group::{Groups, SqliteTxn};
-use sea_query::{Expr, SelectStatement};
-use sea_query_sqlx::SqlxBinder;
+use sea_query::{Expr, QueryStatementWriter, SelectStatement, Values};
+use sea_query_sqlx::SqlxValues;
+use sqlite::{Sqlite, SqliteTxn};
 use sqlx::mysql::{MySql, MySqlPool};
 use sqlx::pool::PoolOptions;
 use sqlx::postgres::{PgPool, Postgres};
-use sqlx::sqlite::SqlitePool;
-use sqlx::{AssertSqlSafe, Database, Executor as _, Transaction};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection as _, Database, Executor as _, IntoArguments, Transaction};
 use std::sync::Arc;
 use std::time::Duration;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// How long a transaction waits for a connection.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a connection is trusted after its last use.
+const FRESH: Duration = Duration::from_secs(1);
 
 /// The same thing of whichever database it is.
 #[derive(Clone, Debug)]
@@ -38,19 +41,7 @@ enum Each<S, P, M> {
     MySql(M),
 }
 
-/// Says the same to whichever database it is.
-macro_rules! each {
-    ($of:expr, $value:ident => $body:expr) => {
-        match $of {
-            Each::Sqlite($value) => $body,
-            Each::Postgres($value) => $body,
-            Each::MySql($value) => $body,
-        }
-    };
-}
-use each;
-
-type Pool = Each<SqlitePool, PgPool, MySqlPool>;
+type Pool = Each<Sqlite, PgPool, MySqlPool>;
 
 type Inner = Each<SqliteTxn, Transaction<'static, Postgres>, Transaction<'static, MySql>>;
 
@@ -59,8 +50,6 @@ type Inner = Each<SqliteTxn, Transaction<'static, Postgres>, Transaction<'static
 pub(crate) struct Db {
     pool: Pool,
     dialect: Dialect,
-    /// The writers of SQLite.
-    groups: Option<Groups>,
     turns: Turns,
     turnstile: Option<Arc<dyn Turnstile>>,
 }
@@ -91,10 +80,9 @@ impl Db {
         let options = Options::read(&config.url)?;
         let (dialect, max) = (options.dialect(), config.max_connections);
         let pool = match options {
-            Options::Sqlite(options) => {
-                // A connection is a thread of this process: it is not lost behind our back.
-                let pool = limits(max).test_before_acquire(false);
-                pool.connect_with(options).await.map(Pool::Sqlite)
+            Options::Sqlite(file) => {
+                let pool = Pool::Sqlite(Sqlite::open(file, max)?);
+                return Ok(Self { pool, dialect, turns: Turns::default(), turnstile: None });
             }
             Options::Postgres(options) => {
                 let pool = limits::<Postgres>(max).after_connect(move |connection, _meta| {
@@ -114,11 +102,7 @@ impl Db {
             }
         }
         .map_err(|error| ConnectError::Open(error.to_string()))?;
-        let groups = match &pool {
-            Pool::Sqlite(pool) => Some(Groups::new(pool.clone())),
-            Pool::Postgres(_) | Pool::MySql(_) => None,
-        };
-        Ok(Self { pool, dialect, groups, turns: Turns::default(), turnstile: None })
+        Ok(Self { pool, dialect, turns: Turns::default(), turnstile: None })
     }
 
     /// The same database, watched.
@@ -136,43 +120,81 @@ impl Db {
             return Err(DbError::Database("the transaction did not begin".to_owned()));
         }
         let watched = self.watch(passage);
-        let inner = match &self.groups {
-            Some(groups) => Inner::Sqlite(SqliteTxn::Writing(groups.join().await?)),
-            None => self.begin(self.dialect.begin_write()).await?,
+        let inner = match &self.pool {
+            Pool::Sqlite(pool) => Inner::Sqlite(pool.write().await?),
+            Pool::Postgres(pool) => {
+                Inner::Postgres(pool.begin_with(self.dialect.begin_write()).await?)
+            }
+            Pool::MySql(pool) => Inner::MySql(pool.begin_with(self.dialect.begin_write()).await?),
         };
         Ok(Txn { inner, dialect: self.dialect, writes: true, watched })
+    }
+
+    /// Runs an insert, update or delete as a transaction of its own, in one round trip; gives the
+    /// number of rows that it matched.
+    ///
+    /// Only for what changes nothing when it is done twice: where the server is lost before it has
+    /// answered, that is an interruption here.
+    pub(crate) async fn write_once(
+        &self,
+        statement: &impl QueryStatementWriter,
+    ) -> Result<u64, DbError> {
+        if self.turnstile.is_none() {
+            let (sql, values) = self.dialect.build(statement);
+            match &self.pool {
+                Pool::Sqlite(_) => {}
+                Pool::Postgres(pool) => {
+                    return Ok(query((sql, values)).execute(pool).await?.rows_affected());
+                }
+                Pool::MySql(pool) => {
+                    return Ok(query((sql, values)).execute(pool).await?.rows_affected());
+                }
+            }
+        }
+        let mut txn = self.write().await?;
+        let matched = txn.execute(statement).await?;
+        txn.commit().await?;
+        Ok(matched)
+    }
+
+    /// The database's clock in milliseconds since the epoch.
+    pub(crate) fn now_ms(&self) -> Expr {
+        self.dialect.now_ms()
     }
 
     /// A transaction that reads one snapshot.
     pub(crate) async fn read(&self) -> Result<Txn, DbError> {
         let watched = self.watch(Passage::Free);
-        let inner = self.begin(self.dialect.begin_read()).await?;
+        let begin = self.dialect.begin_read();
+        let inner = match &self.pool {
+            Pool::Sqlite(pool) => Inner::Sqlite(pool.read(begin).await?),
+            Pool::Postgres(pool) => Inner::Postgres(pool.begin_with(begin).await?),
+            Pool::MySql(pool) => Inner::MySql(pool.begin_with(begin).await?),
+        };
         Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
     }
 
-    /// A select that stands alone: it sees one snapshot without a transaction around it.
+    /// A select that stands alone: it sees one snapshot without a transaction around it. When it is
+    /// interrupted it is run once more: by then its connection is another one.
     pub(crate) async fn select(&self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
         let watched = self.watch(Passage::Free);
         let (sql, values) = self.dialect.build(select);
         if let Some(watched) = &watched {
             watched.turnstile.statement(&sql);
         }
-        let query = AssertSqlSafe(sql);
-        Ok(each!(&self.pool, pool => {
-            let rows = sqlx::query_with(query, values).fetch_all(pool).await?;
-            rows.into_iter().map(Row::from).collect()
-        }))
+        match self.found(&sql, &values).await {
+            Err(DbError::Interrupted(_)) => self.found(&sql, &values).await,
+            found => found,
+        }
     }
 
-    async fn begin(&self, how: &'static str) -> Result<Inner, sqlx::Error> {
-        match &self.pool {
-            Pool::Sqlite(pool) => {
-                let txn = pool.begin_with(how).await?;
-                Ok(Inner::Sqlite(SqliteTxn::Reading(txn)))
-            }
-            Pool::Postgres(pool) => pool.begin_with(how).await.map(Inner::Postgres),
-            Pool::MySql(pool) => pool.begin_with(how).await.map(Inner::MySql),
-        }
+    async fn found(&self, sql: &str, values: &Values) -> Result<Vec<Row>, DbError> {
+        let own = || (sql.to_owned(), values.clone());
+        Ok(match &self.pool {
+            Pool::Sqlite(pool) => rows(pool.select(sql, values).await?),
+            Pool::Postgres(pool) => rows(query(own()).fetch_all(pool).await?),
+            Pool::MySql(pool) => rows(query(own()).fetch_all(pool).await?),
+        })
     }
 
     fn watch(&self, passage: Passage) -> Option<Watched> {
@@ -182,17 +204,33 @@ impl Db {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        let (idle, size) = each!(&self.pool, pool => (pool.num_idle(), pool.size()));
+        let (idle, size) = match &self.pool {
+            Pool::Sqlite(pool) => return pool.is_idle(),
+            Pool::Postgres(pool) => (pool.num_idle(), pool.size()),
+            Pool::MySql(pool) => (pool.num_idle(), pool.size()),
+        };
         u32::try_from(idle).is_ok_and(|idle| idle == size)
     }
 
     pub(crate) async fn close(&self) {
-        each!(&self.pool, pool => pool.close().await);
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.close().await,
+            Pool::Postgres(pool) => pool.close().await,
+            Pool::MySql(pool) => pool.close().await,
+        }
     }
 }
 
+/// A connection that was in use a moment ago is not asked again whether it is whole: that would be
+/// one more round trip for each transaction. What it then fails with is an interruption.
 fn limits<D: Database>(max_connections: u32) -> PoolOptions<D> {
-    PoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE_TIMEOUT)
+    PoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        .test_before_acquire(false)
+        .before_acquire(|connection: &mut D::Connection, known| {
+            Box::pin(async move { Ok(known.idle_for < FRESH || connection.ping().await.is_ok()) })
+        })
 }
 
 impl Txn {
@@ -225,32 +263,41 @@ impl Txn {
     }
 
     /// Runs an insert, update or delete; gives the number of rows that it matched.
-    pub(crate) async fn execute(&mut self, statement: &impl SqlxBinder) -> Result<u64, DbError> {
+    pub(crate) async fn execute(
+        &mut self,
+        statement: &impl QueryStatementWriter,
+    ) -> Result<u64, DbError> {
         let (sql, values) = self.dialect.build(statement);
         self.tell(&sql);
-        let query = AssertSqlSafe(sql);
-        Ok(each!(&mut self.inner, txn => {
-            sqlx::query_with(query, values).execute(&mut **txn).await?.rows_affected()
-        }))
+        Ok(match &mut self.inner {
+            Inner::Sqlite(txn) => txn.execute(&sql, &values)?,
+            Inner::Postgres(txn) => query((sql, values)).execute(&mut **txn).await?.rows_affected(),
+            Inner::MySql(txn) => query((sql, values)).execute(&mut **txn).await?.rows_affected(),
+        })
     }
 
     pub(crate) async fn all(&mut self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
         let (sql, values) = self.dialect.build(select);
         self.tell(&sql);
-        let query = AssertSqlSafe(sql);
-        Ok(each!(&mut self.inner, txn => {
-            let rows = sqlx::query_with(query, values).fetch_all(&mut **txn).await?;
-            rows.into_iter().map(Row::from).collect()
-        }))
+        Ok(match &mut self.inner {
+            Inner::Sqlite(txn) => rows(txn.rows(sql, values, usize::MAX).await?),
+            Inner::Postgres(txn) => rows(query((sql, values)).fetch_all(&mut **txn).await?),
+            Inner::MySql(txn) => rows(query((sql, values)).fetch_all(&mut **txn).await?),
+        })
     }
 
     pub(crate) async fn first(&mut self, select: &SelectStatement) -> Result<Option<Row>, DbError> {
         let (sql, values) = self.dialect.build(select);
         self.tell(&sql);
-        let query = AssertSqlSafe(sql);
-        Ok(each!(&mut self.inner, txn => {
-            sqlx::query_with(query, values).fetch_optional(&mut **txn).await?.map(Row::from)
-        }))
+        Ok(match &mut self.inner {
+            Inner::Sqlite(txn) => txn.rows(sql, values, 1).await?.pop().map(Row::from),
+            Inner::Postgres(txn) => {
+                query((sql, values)).fetch_optional(&mut **txn).await?.map(Row::from)
+            }
+            Inner::MySql(txn) => {
+                query((sql, values)).fetch_optional(&mut **txn).await?.map(Row::from)
+            }
+        })
     }
 
     /// Whether a select finds anything.
@@ -262,10 +309,12 @@ impl Txn {
     pub(crate) async fn define(&mut self, statement: &impl Definition) -> Result<(), DbError> {
         let sql = statement.sql(self.dialect);
         self.tell(&sql);
-        let query = AssertSqlSafe(sql);
-        let done = each!(&mut self.inner, txn => {
-            sqlx::query(query).execute(&mut **txn).await.map(|_done| ())
-        });
+        let query = || sqlx::raw_sql(AssertSqlSafe(sql.clone()));
+        let done = match &mut self.inner {
+            Inner::Sqlite(txn) => return txn.execute(&sql, &Values(Vec::new())).map(|_rows| ()),
+            Inner::Postgres(txn) => query().execute(&mut **txn).await.map(|_done| ()),
+            Inner::MySql(txn) => query().execute(&mut **txn).await.map(|_done| ()),
+        };
         match done {
             Err(error) if self.dialect.is_there_already(&error) => Ok(()),
             done => Ok(done?),
@@ -284,7 +333,7 @@ impl Txn {
         let Some(mut watched) = watched else { return commit(inner).await };
         if watched.passage == Passage::NoCommit {
             match inner {
-                Inner::Sqlite(txn) => txn.rollback().await?,
+                Inner::Sqlite(txn) => txn.roll_back(),
                 Inner::Postgres(txn) => txn.rollback().await?,
                 Inner::MySql(txn) => txn.rollback().await?,
             }
@@ -300,6 +349,20 @@ impl Txn {
             Passage::Free | Passage::NoBegin | Passage::NoCommit => Ok(()),
         }
     }
+}
+
+fn query<D: Database>((sql, values): (String, Values)) -> Query<'static, D, SqlxValues>
+where
+    SqlxValues: IntoArguments<D>,
+{
+    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values))
+}
+
+fn rows<R>(found: Vec<R>) -> Vec<Row>
+where
+    Row: From<R>,
+{
+    found.into_iter().map(Row::from).collect()
 }
 
 async fn commit(inner: Inner) -> Result<(), DbError> {

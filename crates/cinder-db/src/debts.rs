@@ -34,6 +34,15 @@ pub struct DebtRow {
     pub due_at_ms: i64,
 }
 
+/// A hand-over that has ended, and what attempts to pay its debts came to.
+#[derive(Clone, Debug)]
+pub struct SettledEnd {
+    /// The hand-over.
+    pub hand_over: HandOverId,
+    /// Each of its debts that was tried.
+    pub debts: Vec<(Debt, Settlement)>,
+}
+
 impl Store {
     /// Debts that this authority can pay, the least tried first.
     ///
@@ -82,23 +91,27 @@ impl Store {
             .await
     }
 
-    /// Records what became of the debts of a hand-over that has ended, as [`Store::settle`] does,
-    /// and forgets the hand-over.
+    /// Records what became of the debts of hand-overs that have ended, as [`Store::settle`] does,
+    /// and forgets these hand-overs.
     ///
     /// # Errors
     /// [`DbError`]; all is as before then.
-    pub async fn settle_end(
-        &self,
-        id: &HandOverId,
-        settled: &[(Debt, Settlement)],
-    ) -> Result<(), DbError> {
+    pub async fn settle_ends(&self, ends: &[SettledEnd]) -> Result<(), DbError> {
+        let forgetting = journal::forgetting(ends.iter().map(|end| &end.hand_over));
+        let debts = || ends.iter().flat_map(|end| &end.debts);
+        if debts().next().is_none() {
+            let forgotten = self.db.uninterrupted(|| self.db.write_once(&forgetting)).await;
+            return forgotten.map(|_rows| ());
+        }
+        let is_paid = |settled: &&(Debt, Settlement)| settled.1 == Settlement::Paid;
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                for (debt, settlement) in settled {
+                strike_out(&mut txn, debts().filter(is_paid).map(|(debt, _)| debt)).await?;
+                for (debt, settlement) in debts().filter(|settled| !is_paid(settled)) {
                     settle(&mut txn, debt, settlement).await?;
                 }
-                journal::forget(&mut txn, id).await?;
+                txn.execute(&forgetting).await?;
                 txn.commit().await
             })
             .await
@@ -149,14 +162,22 @@ impl Store {
     }
 }
 
+async fn strike_out<'a>(
+    txn: &mut Txn,
+    paid: impl IntoIterator<Item = &'a Debt>,
+) -> Result<(), DbError> {
+    let ids: Vec<String> = paid.into_iter().map(|debt| debt.id().as_str().to_owned()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    let delete = Query::delete().from_table(DEBTS).and_where(Expr::col("id").is_in(ids)).take();
+    txn.execute(&delete).await.map(|_rows| ())
+}
+
 async fn settle(txn: &mut Txn, debt: &Debt, settlement: &Settlement) -> Result<(), DbError> {
     let id = debt.id();
     let error = match settlement {
-        Settlement::Paid => {
-            let delete =
-                Query::delete().from_table(DEBTS).and_where(Expr::col("id").eq(id.as_str())).take();
-            return txn.execute(&delete).await.map(|_rows| ());
-        }
+        Settlement::Paid => return strike_out(txn, [debt]).await,
         Settlement::Refused(refusal) => refusal.to_string(),
         Settlement::Unknown(why) => why.clone(),
     };

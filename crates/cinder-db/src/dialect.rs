@@ -3,15 +3,16 @@
 //! Every statement outside this module and `db` is built with sea-query and is the same on every
 //! database. A new database is a new set of answers to the questions asked here.
 
+mod sqlite_file;
 mod url;
 
+pub(crate) use sqlite_file::SqliteFile;
 pub(crate) use url::Options;
 
 use sea_query::{
     ColumnDef, Expr, IndexCreateStatement, MysqlQueryBuilder, PostgresQueryBuilder,
-    SqliteQueryBuilder, TableCreateStatement, Value,
+    QueryStatementWriter, SqliteQueryBuilder, TableCreateStatement, Value, Values,
 };
-use sea_query_sqlx::{SqlxBinder, SqlxValues};
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
@@ -56,7 +57,7 @@ impl Dialect {
 
     /// Starts a transaction that is going to write, so that what is read first, under a lock, is
     /// still true when it is written on. SQLite's lock is taken at once and is on everything (see
-    /// `db::group`); the others lock rows, and every read must see what has been committed until
+    /// `db::sqlite`); the others lock rows, and every read must see what has been committed until
     /// then: the snapshot of MySQL's own default would be older than the lock that it waited for.
     pub(crate) fn begin_write(self) -> &'static str {
         match self {
@@ -106,11 +107,11 @@ impl Dialect {
     }
 
     /// A statement in this database's words, and its values as this database binds them.
-    pub(crate) fn build(self, statement: &impl SqlxBinder) -> (String, SqlxValues) {
+    pub(crate) fn build(self, statement: &impl QueryStatementWriter) -> (String, Values) {
         match self {
             Self::Sqlite => {
-                let (sql, mut values) = statement.build_sqlx(SqliteQueryBuilder);
-                for value in &mut values.0.0 {
+                let (sql, mut values) = statement.build(SqliteQueryBuilder);
+                for value in &mut values.0 {
                     if let Value::TimeDateTime(date) = value {
                         let text = date.and_then(|date| date.format(DATETIME).ok());
                         *value = Value::from(text);
@@ -118,8 +119,8 @@ impl Dialect {
                 }
                 (sql, values)
             }
-            Self::Postgres => statement.build_sqlx(PostgresQueryBuilder),
-            Self::MySql => statement.build_sqlx(MysqlQueryBuilder),
+            Self::Postgres => statement.build(PostgresQueryBuilder),
+            Self::MySql => statement.build(MysqlQueryBuilder),
         }
     }
 

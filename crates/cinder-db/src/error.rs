@@ -3,6 +3,7 @@
 //! Values that were read or written never appear in these errors: they may be secret.
 
 use crate::dialect;
+use rusqlite::ffi::{SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE};
 use transfer_core::{IllegalEvent, JournalError};
 
 /// A database operation failed. Unless the operation says otherwise, nothing has changed.
@@ -48,6 +49,15 @@ impl From<sqlx::Error> for DbError {
             Some(refused) if refused.is_unique_violation() => Self::Duplicate,
             _other if dialect::is_interruption(&error) => Self::Interrupted(words(&error)),
             _other => Self::Database(words(&error)),
+        }
+    }
+}
+
+impl From<rusqlite::Error> for DbError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error().map(|refused| refused.extended_code) {
+            Some(SQLITE_CONSTRAINT_UNIQUE | SQLITE_CONSTRAINT_PRIMARYKEY) => Self::Duplicate,
+            Some(_) | None => Self::Database(error.to_string()),
         }
     }
 }

@@ -4,10 +4,11 @@
 //! ended. Ended rows stay until they are forgotten, so that a lost reply can be read back. The
 //! version of a live row is the fence: whoever writes must still hold it.
 
-use crate::db::{Row, Txn};
+use crate::db::{Db, Row, Txn};
 use crate::schema::HAND_OVERS;
+use crate::volumes::{SNAPSHOT_COLUMNS, Snapshot};
 use crate::{Committed, DbError};
-use sea_query::{Expr, ExprTrait, Query, SelectStatement};
+use sea_query::{DeleteStatement, Expr, ExprTrait, Order, Query, SelectStatement, UpdateStatement};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use transfer_core::{HandOver, HandOverId, Phase, SnapshotId, VolumeId};
@@ -21,6 +22,9 @@ pub(crate) struct Details {
     /// The snapshots that go along with an accept: those that the quota was reserved for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) snapshots: Vec<SnapshotId>,
+    /// Whether the snapshots stay behind.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) no_snapshots: bool,
     /// The row of `transfers` that the commit of an initiate inserts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) offer: Option<OfferDetails>,
@@ -46,16 +50,19 @@ pub(crate) struct Entry {
 }
 
 fn entries(txn: &Txn) -> SelectStatement {
-    let mut select = Query::select()
-        .columns(["state", "details"])
-        .expr_as(
-            Expr::case(Expr::col("lease_expires_at_ms").lte(txn.now_ms()), 1).finally(0),
-            "lease_is_over",
-        )
-        .from(HAND_OVERS)
-        .take();
+    let mut select = Query::select();
+    select.from(HAND_OVERS);
+    ask(txn, &mut select);
     txn.lock(&mut select);
     select
+}
+
+/// What [`read`] reads.
+fn ask(txn: &Txn, select: &mut SelectStatement) {
+    let lease_is_over = Expr::col("lease_expires_at_ms").lte(txn.now_ms());
+    select
+        .columns(["state", "details"])
+        .expr_as(Expr::case(lease_is_over, 1).finally(0), "lease_is_over");
 }
 
 fn read(row: &Row) -> Result<Entry, DbError> {
@@ -68,6 +75,39 @@ fn read(row: &Row) -> Result<Entry, DbError> {
         details: serde_json::from_str(&row.text("details")?).map_err(malformed)?,
         lease_is_over: row.bool("lease_is_over")?,
     })
+}
+
+/// The snapshots of a volume, as [`snapshots_of`] gives them, and the live hand-over, which is not
+/// locked. Of a volume that is locked nobody makes one meanwhile.
+///
+/// [`snapshots_of`]: crate::volumes::snapshots_of
+pub(crate) async fn around(
+    txn: &mut Txn,
+    volume: &VolumeId,
+) -> Result<(Vec<Snapshot>, Option<Entry>), DbError> {
+    let of_volume = |table| Expr::col((table, "volume_id")).equals(("volumes", "id"));
+    let live = Expr::col(("snapshots", "deleted")).eq(false);
+    let claims = Expr::col("claimed_volume_id").equals(("volumes", "id"));
+    let mut select = Query::select();
+    select
+        .columns(SNAPSHOT_COLUMNS.map(|column| ("snapshots", column)))
+        .from("volumes")
+        .left_join("snapshots", of_volume("snapshots").and(live))
+        .left_join(HAND_OVERS, claims)
+        .and_where(Expr::col(("volumes", "id")).eq(volume.as_str()))
+        .order_by(("snapshots", "created_at"), Order::Asc)
+        .order_by(("snapshots", "id"), Order::Asc);
+    ask(txn, &mut select);
+    let (mut snapshots, mut claim) = (Vec::new(), None);
+    for row in txn.all(&select).await? {
+        if row.opt_text("id")?.is_some() {
+            snapshots.push(Snapshot::read(&row)?);
+        }
+        if claim.is_none() && row.opt_text("state")?.is_some() {
+            claim = Some(read(&row)?);
+        }
+    }
+    Ok((snapshots, claim))
 }
 
 /// The live hand-over of a volume.
@@ -104,7 +144,7 @@ pub(crate) async fn expired(
         .from(HAND_OVERS)
         .and_where(Expr::col("claimed_volume_id").is_not_null())
         .and_where(Expr::col("lease_expires_at_ms").lte(txn.now_ms()))
-        .order_by("lease_expires_at_ms", sea_query::Order::Asc)
+        .order_by("lease_expires_at_ms", Order::Asc)
         .limit(limit)
         .take();
     let read =
@@ -160,23 +200,23 @@ pub(crate) async fn open(
     Ok(Committed::new(hand_over))
 }
 
-/// Writes the state of a live hand-over and renews its lease; false when the fence is gone.
-pub(crate) async fn renew(
-    txn: &mut Txn,
+/// Writes the state of a live hand-over and renews its lease, if the fence is still there. Twice is
+/// as good as once.
+pub(crate) fn renewal(
+    db: &Db,
     hand_over: &HandOver,
     lease: Duration,
-) -> Result<bool, DbError> {
-    let update = Query::update()
+) -> Result<UpdateStatement, DbError> {
+    Ok(Query::update()
         .table(HAND_OVERS)
         .value("phase", phase(hand_over))
         .value("state", hand_over.to_journal()?)
-        .value("lease_expires_at_ms", txn.now_ms().add(millis(lease)))
-        .value("updated_at_ms", txn.now_ms())
+        .value("lease_expires_at_ms", db.now_ms().add(millis(lease)))
+        .value("updated_at_ms", db.now_ms())
         .and_where(Expr::col("id").eq(hand_over.id().as_str()))
         .and_where(Expr::col("version").eq(version(hand_over)))
         .and_where(Expr::col("claimed_volume_id").is_not_null())
-        .take();
-    Ok(txn.execute(&update).await? == 1)
+        .take())
 }
 
 /// Ends a hand-over that [`fenced`] has just locked: writes its last state, releases the claim.
@@ -195,14 +235,13 @@ pub(crate) async fn close(txn: &mut Txn, hand_over: &HandOver) -> Result<(), DbE
     txn.execute(&update).await.map(|_rows| ())
 }
 
-/// Forgets a hand-over, if it has ended.
-pub(crate) async fn forget(txn: &mut Txn, id: &HandOverId) -> Result<(), DbError> {
-    let delete = Query::delete()
+/// Forgets those of some hand-overs that have ended.
+pub(crate) fn forgetting<'a>(ids: impl IntoIterator<Item = &'a HandOverId>) -> DeleteStatement {
+    Query::delete()
         .from_table(HAND_OVERS)
-        .and_where(Expr::col("id").eq(id.as_str()))
+        .and_where(Expr::col("id").is_in(ids.into_iter().map(HandOverId::as_str)))
         .and_where(Expr::col("claimed_volume_id").is_null())
-        .take();
-    txn.execute(&delete).await.map(|_rows| ())
+        .take()
 }
 
 /// The states of live hand-overs that speak of this id, and perhaps others: the text is matched, in
@@ -222,7 +261,7 @@ pub(crate) fn live_with(id: &str) -> SelectStatement {
 /// Every hand-over in the journal, oldest first.
 pub(crate) async fn all(txn: &mut Txn) -> Result<Vec<HandOver>, DbError> {
     let mut select = entries(txn);
-    select.order_by("created_at_ms", sea_query::Order::Asc).order_by("id", sea_query::Order::Asc);
+    select.order_by("created_at_ms", Order::Asc).order_by("id", Order::Asc);
     let rows = txn.all(&select).await?;
     rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()
 }

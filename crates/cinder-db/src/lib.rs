@@ -43,7 +43,7 @@ pub use block_storage::{BlockStorageError, Described, NewSnapshot, NewVolume, Vo
 pub use claims::{AcceptClaim, CancelClaim, ClaimError, InitiateClaim, Offered, RestoreClaim};
 pub use commit::{EndError, Ended, FenceError};
 pub use committed::Committed;
-pub use debts::DebtRow;
+pub use debts::{DebtRow, SettledEnd};
 pub use error::{ConnectError, DbError};
 pub use expiry::ExpiredOffer;
 pub use listing::{Direction, ListError, TransferQuery};

@@ -13,7 +13,7 @@ pub use sets::QuotaOwner;
 
 use crate::DbError;
 use crate::db::Txn;
-use sea_query::{Expr, ExprTrait, Query};
+use sea_query::{Expr, ExprTrait, Query, SelectStatement, UnionType};
 use std::collections::BTreeMap;
 use std::fmt;
 use transfer_core::ProjectId;
@@ -51,6 +51,9 @@ impl Default for QuotaLimits {
         }
     }
 }
+
+/// The quota class that counts for everybody.
+const DEFAULT_CLASS: &str = "default";
 
 /// The resource of which a volume has its size, and nothing is in use.
 const PER_VOLUME: &str = "per_volume_gigabytes";
@@ -200,13 +203,21 @@ impl Limits {
         projects: impl IntoIterator<Item = &ProjectId>,
         names: &[String],
     ) -> Result<Self, DbError> {
-        let mut of_class = BTreeMap::new();
+        let projects = projects.into_iter().map(ProjectId::as_str);
+        let mut select = limits_of("quotas", "project_id", projects, names);
         if configured.use_default_quota_class {
-            let class = read_limits(txn, "quota_classes", "class_name", ["default"], names).await?;
-            of_class.extend(class.into_iter().map(|((_, name), limit)| (name, limit)));
+            let class = limits_of("quota_classes", "class_name", [DEFAULT_CLASS], names);
+            select.union(UnionType::All, class);
         }
-        let projects: Vec<_> = projects.into_iter().map(ProjectId::as_str).collect();
-        let of_project = read_limits(txn, "quotas", "project_id", projects, names).await?;
+        let (mut of_class, mut of_project) = (BTreeMap::new(), BTreeMap::new());
+        for row in txn.all(&select).await? {
+            let Some(limit) = row.opt_int("hard_limit")? else { continue };
+            let (owner, name) = (row.text("owner")?, row.text("resource")?);
+            match row.text("of")?.as_str() {
+                "quotas" => drop(of_project.insert((owner, name), limit)),
+                _class => drop(of_class.insert(name, limit)),
+            }
+        }
         Ok(Self { configured: configured.clone(), of_class, of_project })
     }
 
@@ -241,26 +252,20 @@ fn configured(limits: &QuotaLimits, name: &str) -> i64 {
     }
 }
 
-/// By owner and resource.
-async fn read_limits<'a>(
-    txn: &mut Txn,
+/// What a table says of some owners' limits.
+fn limits_of<'a>(
     table: &'static str,
     owner_column: &'static str,
     owners: impl IntoIterator<Item = &'a str>,
     names: &[String],
-) -> Result<BTreeMap<(String, String), i64>, DbError> {
-    let select = Query::select()
-        .columns([owner_column, "resource", "hard_limit"])
+) -> SelectStatement {
+    Query::select()
+        .expr_as(Expr::cust(format!("'{table}'")), "of")
+        .expr_as(Expr::col(owner_column), "owner")
+        .columns(["resource", "hard_limit"])
         .from(table)
         .and_where(Expr::col("deleted").eq(false))
         .and_where(Expr::col(owner_column).is_in(owners))
         .and_where(Expr::col("resource").is_in(names))
-        .take();
-    let mut found = BTreeMap::new();
-    for row in txn.all(&select).await? {
-        if let Some(limit) = row.opt_int("hard_limit")? {
-            found.insert((row.text(owner_column)?, row.text("resource")?), limit);
-        }
-    }
-    Ok(found)
+        .take()
 }

@@ -106,19 +106,21 @@ pub(crate) fn of_project(select: &mut SelectStatement, project: &ProjectId) {
     select.and_where(Expr::exists(own));
 }
 
-/// An open offer, locked, and the volume's lock before it: which volume that is is read first.
-pub(crate) async fn find_with_volume(
-    txn: &mut Txn,
-    scope: &Scope,
-    id: &TransferId,
-) -> Result<Option<Offer>, DbError> {
-    if txn.has_rivals() {
-        let Some(row) = txn.first(&by_id(scope, id)).await? else { return Ok(None) };
-        volumes::lock(txn, &VolumeId::new(row.text("volume_id")?)).await?;
-    }
-    find(txn, scope, id).await
+/// The volume of an open offer, locked; `None` when either is not there.
+pub(crate) async fn lock_volume(txn: &mut Txn, id: &TransferId) -> Result<Option<Volume>, DbError> {
+    let offered = Query::select()
+        .column("volume_id")
+        .from("transfers")
+        .and_where(Expr::col("id").eq(id.as_str()))
+        .and_where(Expr::col("deleted").eq(false))
+        .take();
+    let mut select = volumes::live_volumes(&Scope::All);
+    select.and_where(Expr::col("id").eq(Expr::from(offered)));
+    txn.lock(&mut select);
+    txn.first(&select).await?.map(|row| Volume::read(&row)).transpose()
 }
 
+/// An open offer, locked. Whoever writes locks its volume before ([`lock_volume`]).
 pub(crate) async fn find(
     txn: &mut Txn,
     scope: &Scope,

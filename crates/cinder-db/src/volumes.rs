@@ -36,7 +36,7 @@ const VOLUME_COLUMNS: [&str; 19] = [
 ];
 
 /// What [`Snapshot::read`] reads.
-const SNAPSHOT_COLUMNS: [&str; 13] = [
+pub(crate) const SNAPSHOT_COLUMNS: [&str; 13] = [
     "id",
     "volume_id",
     "project_id",

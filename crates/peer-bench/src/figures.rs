@@ -90,6 +90,7 @@ mod tests {
             wall: std::time::Duration::from_secs(seconds),
             latencies: vec![std::time::Duration::from_millis(20); count],
             items: vec![(); count],
+            left: Vec::new(),
             errors: Vec::new(),
         };
         let mut measured = Measured::default();

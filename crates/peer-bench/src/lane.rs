@@ -9,10 +9,11 @@ use crate::requests::Requests;
 use crate::wire::Wire;
 use anyhow::{Result, ensure};
 use std::collections::{BTreeMap, VecDeque};
+use std::time::{Duration, Instant};
 
 /// Of the operations of a round, those that are measured, in order: what is offered is accepted,
 /// and what is offered again is taken back, so that the next round finds what this one found.
-const ROUND: [Operation; 4] =
+const ROUND: [Operation; BATCHES as usize] =
     [Operation::Initiate, Operation::Accept, Operation::Initiate, Operation::Cancel];
 
 /// How many operations a batch has.
@@ -22,6 +23,20 @@ pub enum Bound {
     Seconds(f64),
     /// So many, if more than run at once.
     Operations(usize),
+}
+
+/// Batches of a round.
+const BATCHES: u32 = 4;
+
+impl Bound {
+    /// After which time no more operations of a batch are begun: a contender may have become far
+    /// slower than its last batch was.
+    fn within(self) -> Option<Duration> {
+        match self {
+            Self::Seconds(seconds) => Duration::try_from_secs_f64(2.0 * seconds).ok(),
+            Self::Operations(_) => None,
+        }
+    }
 }
 
 /// Operation and concurrency.
@@ -36,6 +51,8 @@ pub(crate) struct Lane<C: Contender> {
     pids: Vec<u32>,
     /// Of initiate, most recently.
     rate: f64,
+    /// What rounds have taken, by concurrency.
+    spent: BTreeMap<usize, Duration>,
     pub(crate) measured: BTreeMap<Cell, Measured>,
 }
 
@@ -55,11 +72,37 @@ impl<C: Contender> Lane<C> {
         pids: Vec<u32>,
     ) -> Self {
         let (name, items) = (name.to_owned(), items.into_iter().collect());
-        Self { name, contender, items, pids, rate: 0.0, measured: BTreeMap::new() }
+        Self {
+            name,
+            contender,
+            items,
+            pids,
+            rate: 0.0,
+            spent: BTreeMap::new(),
+            measured: BTreeMap::new(),
+        }
     }
 
-    /// One round that is measured.
+    /// One round that is measured. A contender of which rounds at this concurrency have taken far
+    /// longer than they were to take is left out: one is enough of it.
     pub(crate) async fn round(
+        &mut self,
+        concurrency: usize,
+        bound: Bound,
+        requests: &Requests,
+    ) -> Result<()> {
+        let within = bound.within();
+        let spent = self.spent.entry(concurrency).or_default();
+        if within.is_some_and(|within| *spent > within * BATCHES) {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        self.operate(concurrency, bound, requests).await?;
+        *self.spent.entry(concurrency).or_default() += begun.elapsed();
+        Ok(())
+    }
+
+    async fn operate(
         &mut self,
         concurrency: usize,
         bound: Bound,
@@ -70,7 +113,10 @@ impl<C: Contender> Lane<C> {
         for operation in ROUND {
             let cpu = self.cpu();
             let asked = requests.at_rest().await?;
-            let batch = batch(&self.contender, operation, items, concurrency).await?;
+            // What has been offered is ended, however long that takes.
+            let within = bound.within().filter(|_| operation == Operation::Initiate);
+            let mut batch = batch(&self.contender, operation, items, concurrency, within).await?;
+            self.items.extend(batch.left.drain(..));
             self.contender.settle().await?;
             let asked = requests.at_rest().await? - asked;
             let cpu = self.cpu() - cpu;

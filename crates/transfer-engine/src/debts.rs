@@ -3,8 +3,9 @@
 //! A secret that a row names is never deleted, whatever a debt says.
 
 use crate::{Caller, Engine, measured};
-use cinder_db::{Committed, DbError, Ended};
+use cinder_db::{Committed, DbError, Ended, SettledEnd};
 use openstack_http::Failure;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use transfer_core::{Authority, Debt, Payment, Refusal, SecretId, Settlement};
 
 /// What a round of payments came to.
@@ -23,6 +24,23 @@ impl Payments {
         self.paid += other.paid;
         self.refused += other.refused;
         self.unknown += other.unknown;
+    }
+}
+
+/// How many ends are recorded in one transaction.
+const ENDS_AT_ONCE: usize = 64;
+
+/// Ends whose debts have been tried. Whoever's turn it is records those of all who wait; a task
+/// that ends before its turn leaves its own to the next one.
+#[derive(Default)]
+pub(crate) struct Ends {
+    waiting: Mutex<Vec<SettledEnd>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+impl Ends {
+    fn waiting(&self) -> MutexGuard<'_, Vec<SettledEnd>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -56,11 +74,19 @@ impl Engine {
     }
 
     async fn pay_and_forget(&self, ended: &Ended, callers: &[Caller]) -> Result<(), DbError> {
-        let mut settled = Vec::new();
+        let mut debts = Vec::new();
         for debt in &ended.debts {
-            settled.push(((**debt).clone(), self.try_to_pay(debt, callers).await?));
+            debts.push(((**debt).clone(), self.try_to_pay(debt, callers).await?));
         }
-        self.0.store.settle_end(ended.hand_over.id(), &settled).await
+        let ends = &self.0.ends;
+        ends.waiting().push(SettledEnd { hand_over: ended.hand_over.id().clone(), debts });
+        let _turn = ends.turn.lock().await;
+        let next: Vec<SettledEnd> = {
+            let mut waiting = ends.waiting();
+            let count = waiting.len().min(ENDS_AT_ONCE);
+            waiting.drain(..count).collect()
+        };
+        if next.is_empty() { Ok(()) } else { self.0.store.settle_ends(&next).await }
     }
 
     /// Tries each debt once.

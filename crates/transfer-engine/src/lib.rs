@@ -37,6 +37,7 @@ use crate::measured::phase;
 use admission::{Admission, Limits, Permit};
 use barbican_client::Barbican;
 use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
+use debts::Ends;
 use keystone_client::ServiceSession;
 use openstack_http::{RequestId, Token};
 use rounds::Rounds;
@@ -107,6 +108,7 @@ struct Inner {
     admission: Admission,
     tasks: TaskTracker,
     stopping: CancellationToken,
+    ends: Ends,
     paying: Rounds,
     taking_back: Rounds,
     /// Whether recovery has seen an expired offer, of whichever project.
@@ -137,6 +139,7 @@ impl Engine {
             options,
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
+            ends: Ends::default(),
             paying: Rounds::default(),
             taking_back: Rounds::default(),
             any_expired: AtomicBool::new(false),

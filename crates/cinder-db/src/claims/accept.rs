@@ -1,12 +1,10 @@
 //! The claim of an accept (cinder: `transfer/api.py` accept).
 
-use super::{ClaimError, keys_of, lost_race, make_way, refuse_fixed_key};
+use super::{ClaimError, Unclaimed, keys_of, lost_race, make_way, refuse_fixed_key};
 use crate::db::Txn;
 use crate::journal::{self, Details};
 use crate::quotas::{self, Charge, Demand, Kind, Limits, QuotaLimits, QuotaType};
-use crate::volumes::{
-    AVAILABLE, AWAITING_TRANSFER, Caller, Scope, Snapshot, Volume, find_volume, snapshots_of,
-};
+use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, Caller, Scope, Snapshot, Volume};
 use crate::{AuthKey, Committed, Store, transfers, volume_types};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -42,7 +40,8 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                let offer = transfers::find_with_volume(&mut txn, &Scope::All, &claim.transfer)
+                let volume = transfers::lock_volume(&mut txn, &claim.transfer).await?;
+                let offer = transfers::find(&mut txn, &Scope::All, &claim.transfer)
                     .await?
                     .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
                 // Here, and not before or at the commit, an accept is in time or too late.
@@ -53,11 +52,9 @@ impl Store {
                     return Err(ClaimError::InvalidAuthKey(claim.transfer.clone()));
                 }
                 let id = offer.transfer.volume;
-                make_way(&mut txn, &id).await?;
-                let volume = find_volume(&mut txn, &Scope::All, &id)
-                    .await?
-                    .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
-                let all_snapshots = snapshots_of(&mut txn, &id).await?;
+                let volume = volume.ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
+                let Unclaimed { volume, snapshots: all_snapshots } =
+                    make_way(&mut txn, volume).await?;
                 let no_snapshots = offer.transfer.no_snapshots == Some(true);
                 let moving: &[Snapshot] = if no_snapshots { &[] } else { &all_snapshots };
                 let reservations = reserve(&mut txn, claim, &volume, moving).await?;
@@ -72,6 +69,7 @@ impl Store {
                 let details = Details {
                     reservations,
                     snapshots: moving.iter().map(|snapshot| snapshot.id.clone()).collect(),
+                    no_snapshots,
                     offer: None,
                 };
                 let hand_over = HandOver::claim(

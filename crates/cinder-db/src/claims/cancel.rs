@@ -1,8 +1,8 @@
 //! The claim of a cancel (cinder: `transfer/api.py` delete).
 
-use super::{ClaimError, keys_of, lost_race, make_way, refuse_fixed_key};
+use super::{ClaimError, Unclaimed, keys_of, lost_race, make_way, refuse_fixed_key};
 use crate::journal::{self, Details};
-use crate::volumes::{Caller, find_volume, snapshots_of};
+use crate::volumes::Caller;
 use crate::{Committed, Store, transfers};
 use std::time::Duration;
 use transfer_core::{HandOver, HandOverId, Operation, Parties, TransferId};
@@ -34,15 +34,14 @@ impl Store {
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
                 let scope = claim.caller.scope();
-                let offer = transfers::find_with_volume(&mut txn, &scope, &claim.transfer)
+                let volume = transfers::lock_volume(&mut txn, &claim.transfer).await?;
+                let offer = transfers::find(&mut txn, &scope, &claim.transfer)
                     .await?
                     .ok_or_else(|| ClaimError::TransferNotFound(claim.transfer.clone()))?;
                 let id = offer.transfer.volume;
-                make_way(&mut txn, &id).await?;
-                let volume = find_volume(&mut txn, &scope, &id)
-                    .await?
-                    .ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
-                let keys = keys_of(&volume, &snapshots_of(&mut txn, &id).await?);
+                let volume = volume.ok_or_else(|| ClaimError::VolumeNotFound(id.clone()))?;
+                let Unclaimed { volume, snapshots } = make_way(&mut txn, volume).await?;
+                let keys = keys_of(&volume, &snapshots);
                 if !keys.is_empty() && claim.caller.project != volume.project {
                     return Err(ClaimError::ForeignProject(id));
                 }

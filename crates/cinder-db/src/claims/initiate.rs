@@ -1,10 +1,10 @@
 //! The claim of an offer (cinder: `transfer/api.py` create).
 
-use super::{ClaimError, keys_of, lost_race, make_way, refuse_fixed_key};
+use super::{ClaimError, Unclaimed, keys_of, lost_race, make_way, refuse_fixed_key};
 use crate::auth_key::{crypt_hash_of, generate_salt};
 use crate::journal::{self, Details, OfferDetails};
 use crate::volumes::{
-    AVAILABLE, AWAITING_TRANSFER, Caller, Snapshot, Volume, find_volume, snapshots_of, swap_status,
+    AVAILABLE, AWAITING_TRANSFER, Caller, Snapshot, Volume, find_volume, swap_status,
 };
 use crate::{AuthKey, Committed, DbError, Store, expiry};
 use std::time::Duration;
@@ -53,14 +53,10 @@ impl Store {
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
                 let scope = claim.caller.scope();
-                let not_found = || ClaimError::VolumeNotFound(claim.volume.clone());
-                let volume = find_volume(&mut txn, &scope, &claim.volume).await?;
-                let mut volume = volume.ok_or_else(not_found)?;
-                if make_way(&mut txn, &claim.volume).await? {
-                    let as_before = find_volume(&mut txn, &scope, &claim.volume).await?;
-                    volume = as_before.ok_or_else(not_found)?;
-                }
-                let snapshots = snapshots_of(&mut txn, &claim.volume).await?;
+                let volume = find_volume(&mut txn, &scope, &claim.volume)
+                    .await?
+                    .ok_or_else(|| ClaimError::VolumeNotFound(claim.volume.clone()))?;
+                let Unclaimed { volume, snapshots } = make_way(&mut txn, volume).await?;
                 let keys = check(claim, &volume, &snapshots)?;
                 if !swap_status(&mut txn, &claim.volume, AVAILABLE, AWAITING_TRANSFER).await? {
                     return Err(ClaimError::volume(format!(

@@ -1,8 +1,8 @@
 //! The claim of a restore: a damaged volume's key is to go to its custodian, under one id.
 
-use super::{ClaimError, keys_of, lost_race, make_way, refuse_fixed_key};
+use super::{ClaimError, Unclaimed, keys_of, lost_race, make_way, refuse_fixed_key};
 use crate::journal::{self, Details};
-use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, Scope, find_volume, lock, snapshots_of};
+use crate::volumes::{AVAILABLE, AWAITING_TRANSFER, Scope, find_volume};
 use crate::{Committed, Store, transfers};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -40,15 +40,14 @@ impl Store {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
-                lock(&mut txn, &claim.volume).await?;
-                make_way(&mut txn, &claim.volume).await?;
                 let volume = find_volume(&mut txn, &Scope::All, &claim.volume)
                     .await?
                     .ok_or_else(|| ClaimError::VolumeNotFound(claim.volume.clone()))?;
+                let Unclaimed { volume, snapshots } = make_way(&mut txn, volume).await?;
                 if ![AVAILABLE, AWAITING_TRANSFER].contains(&volume.status.as_str()) {
                     return Err(ClaimError::volume(format!("status {} is in use", volume.status)));
                 }
-                let keys = keys_of(&volume, &snapshots_of(&mut txn, &volume.id).await?);
+                let keys = keys_of(&volume, &snapshots);
                 refuse_fixed_key(&volume.id, &keys)?;
                 let custodian = transfers::custodian(&mut txn, &volume).await?;
                 if !claim.names(&keys) || custodian != claim.restoration.receiver {

@@ -3,13 +3,16 @@
 //! Values are decoded whatever the column calls itself: SQLite types values and not columns, and
 //! an integer may be of any width. `NULL` is never an error here.
 
-use super::{Each, each};
+use super::Each;
+use super::sqlite::SqliteRow;
 use crate::{DbError, dialect};
 use sqlx::mysql::{MySql, MySqlRow};
 use sqlx::postgres::{PgRow, Postgres};
-use sqlx::sqlite::{Sqlite, SqliteRow};
 use sqlx::{Column as _, Decode, Row as _, TypeInfo as _};
 use time::PrimitiveDateTime;
+
+/// How a value is read of a row of SQLite's; `None` when it is of another type.
+type OfSqlite<T> = fn(&SqliteRow, &str) -> Option<Option<T>>;
 
 /// One row of a result.
 pub(crate) struct Row(Each<SqliteRow, PgRow, MySqlRow>);
@@ -33,16 +36,19 @@ impl From<MySqlRow> for Row {
 }
 
 impl Row {
-    fn get<'r, T>(&'r self, column: &str, expected: &'static str) -> Result<Option<T>, DbError>
+    fn get<'r, T>(&'r self, column: &str, of_sqlite: OfSqlite<T>) -> Option<Option<T>>
     where
-        T: Decode<'r, Sqlite> + Decode<'r, Postgres> + Decode<'r, MySql>,
+        T: Decode<'r, Postgres> + Decode<'r, MySql>,
     {
-        each!(&self.0, row => row.try_get_unchecked::<Option<T>, _>(column))
-            .map_err(|_error| malformed(column, expected))
+        match &self.0 {
+            Each::Sqlite(row) => of_sqlite(row, column),
+            Each::Postgres(row) => row.try_get_unchecked(column).ok(),
+            Each::MySql(row) => row.try_get_unchecked(column).ok(),
+        }
     }
 
     pub(crate) fn opt_text(&self, column: &str) -> Result<Option<String>, DbError> {
-        self.get(column, "text")
+        self.get(column, SqliteRow::text).ok_or_else(|| malformed(column, "text"))
     }
 
     pub(crate) fn text(&self, column: &str) -> Result<String, DbError> {
@@ -58,7 +64,7 @@ impl Row {
             let parsed = digits.map(|digits| digits.parse());
             return parsed.transpose().map_err(|_error| malformed(column, "integer"));
         }
-        self.get(column, "integer")
+        self.get(column, SqliteRow::integer).ok_or_else(|| malformed(column, "integer"))
     }
 
     /// An integer; `NULL` counts as 0.
@@ -68,7 +74,8 @@ impl Row {
 
     /// A boolean, or the integer that stands for one.
     pub(crate) fn opt_bool(&self, column: &str) -> Result<Option<bool>, DbError> {
-        Ok(self.get::<i64>(column, "boolean")?.map(|value| value != 0))
+        let integer = self.get(column, SqliteRow::integer);
+        Ok(integer.ok_or_else(|| malformed(column, "boolean"))?.map(|value| value != 0))
     }
 
     /// A boolean; `NULL` counts as false.
@@ -77,12 +84,11 @@ impl Row {
     }
 
     pub(crate) fn datetime(&self, column: &str) -> Result<Option<PrimitiveDateTime>, DbError> {
-        if let Each::Sqlite(_) = &self.0 {
-            let Some(text) = self.opt_text(column)? else { return Ok(None) };
-            let parsed = dialect::parse_datetime(&text);
-            return parsed.map(Some).ok_or_else(|| malformed(column, "date"));
-        }
-        self.get(column, "date")
+        let of_sqlite = |row: &SqliteRow, column: &str| match row.text(column)? {
+            Some(text) => dialect::parse_datetime(&text).map(Some),
+            None => Some(None),
+        };
+        self.get(column, of_sqlite).ok_or_else(|| malformed(column, "date"))
     }
 }
 

@@ -5,17 +5,11 @@
 //! what makes the connection safe. Nothing of a URL but its scheme and the names of its options is
 //! in an error.
 
-use super::Dialect;
+use super::{Dialect, SqliteFile};
 use crate::ConnectError;
 use percent_encoding::percent_decode_str;
 use sqlx::mysql::{MySqlConnectOptions, MySqlSslMode};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode};
-use std::str::FromStr;
-use std::time::Duration;
-
-/// How long a writer waits for a writer of another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The databases, each by the names that it has in URLs, with the drivers that may be named.
 const SCHEMES: [(&[&str], &[&str], Dialect); 3] = [
@@ -45,7 +39,7 @@ const UNNEEDED: [&str; 7] = [
 
 /// How to connect.
 pub(crate) enum Options {
-    Sqlite(SqliteConnectOptions),
+    Sqlite(SqliteFile),
     Postgres(PgConnectOptions),
     MySql(MySqlConnectOptions),
 }
@@ -74,7 +68,7 @@ impl Options {
                 // With a driver, SQLAlchemy's own form: one slash more than the path has.
                 let path =
                     if driver.is_empty() { rest } else { rest.strip_prefix('/').unwrap_or(rest) };
-                sqlite(path).map(Self::Sqlite)
+                SqliteFile::read(path).map(Self::Sqlite)
             }
             Some((_, _, Dialect::Postgres)) => Parts::read(rest)?.postgres().map(Self::Postgres),
             Some((_, _, Dialect::MySql)) => Parts::read(rest)?.mysql().map(Self::MySql),
@@ -88,16 +82,6 @@ impl Options {
             Self::MySql(_) => Dialect::MySql,
         }
     }
-}
-
-fn sqlite(path: &str) -> Result<SqliteConnectOptions, ConnectError> {
-    let options = SqliteConnectOptions::from_str(&format!("sqlite://{path}"))
-        .map_err(|error| ConnectError::Open(error.to_string()))?;
-    Ok(options
-        .journal_mode(SqliteJournalMode::Wal)
-        .busy_timeout(BUSY_TIMEOUT)
-        // Cinder does not enforce them on SQLite either, and its rows may break them.
-        .foreign_keys(false))
 }
 
 impl Parts {
@@ -249,11 +233,11 @@ impl MySqlTls {
     }
 }
 
-fn query_pairs(query: &str) -> Vec<(String, String)> {
+pub(super) fn query_pairs(query: &str) -> Vec<(String, String)> {
     url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
-fn unquote(text: &str) -> Result<String, ConnectError> {
+pub(super) fn unquote(text: &str) -> Result<String, ConnectError> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map(std::borrow::Cow::into_owned).map_err(|_error| ConnectError::Url("encoding"))
 }
@@ -295,7 +279,7 @@ mod tests {
 
     fn sqlite(url: &str) -> String {
         match Options::read(url) {
-            Ok(Options::Sqlite(options)) => options.get_filename().display().to_string(),
+            Ok(Options::Sqlite(file)) => file.path,
             Ok(_other) => panic!("another database: {url}"),
             Err(error) => panic!("{url}: {error}"),
         }
@@ -383,6 +367,8 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused_by_name_and_without_the_password() {
         for (url, words) in [
+            ("sqlite:///c?mode=secret", "a wrong mode"),
+            ("sqlite:///c?immutable=secret", "option \"immutable\""),
             ("oracle+cx_oracle://c:secret@db/c", "\"oracle+cx_oracle\" is not supported"),
             ("mysql+odd://c:secret@db/c", "\"mysql+odd\" is not supported"),
             ("postgresql+pymysql://c:secret@db/c", "\"postgresql+pymysql\" is not supported"),

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use sea_query::{Expr, ExprTrait, Query};
 use transfer_core::ProjectId;
 
-use super::{Limits, QuotaLimits, configured, read_limits};
+use super::{Limits, QuotaLimits, configured, limits_of};
 use crate::db::utc_now;
 use crate::volumes::touch;
 use crate::{DbError, Store, dialect};
@@ -53,8 +53,11 @@ impl Store {
                 let configured = |name: &String| (name.clone(), configured(limits, name));
                 let mut found: BTreeMap<_, _> = names.iter().map(configured).collect();
                 let (table, column, _) = owner.place();
-                let own = read_limits(&mut txn, table, column, [class.as_str()], names).await?;
-                found.extend(own.into_iter().map(|((_, name), limit)| (name, limit)));
+                for row in txn.all(&limits_of(table, column, [class.as_str()], names)).await? {
+                    if let Some(limit) = row.opt_int("hard_limit")? {
+                        found.insert(row.text("resource")?, limit);
+                    }
+                }
                 Ok(found)
             }
         }

@@ -1,7 +1,7 @@
 //! Commits and aborts: what they do to Cinder's rows, and that they do it whole or not at all.
 
 use crate::fixture::{Fixture, LEASE, Log, accept, cancel, copied, given_up, initiate};
-use cinder_db::{EndError, OverQuota};
+use cinder_db::{EndError, OverQuota, SettledEnd};
 use transfer_core::{Authority, Garbage, Phase, Step};
 
 const VOLUME: &str =
@@ -280,8 +280,9 @@ async fn a_lost_commit_can_be_read_back_until_it_is_forgotten() {
     let store = &fixture.store;
     let offered = store.claim_initiate(&initiate("h", "v", "x")).await.expect("claimed");
     let id = offered.hand_over.id().clone();
+    let end = [SettledEnd { hand_over: id.clone(), debts: Vec::new() }];
     assert!(store.ended(&id).await.expect("looked up").is_none(), "live");
-    store.settle_end(&id, &[]).await.expect("a live hand-over is not forgotten");
+    store.settle_ends(&end).await.expect("a live hand-over is not forgotten");
     store.forget_ended(std::time::Duration::ZERO).await.expect("nor here");
     store.commit(copied(offered.hand_over.into_inner())).await.expect("committed");
     let ended = store.ended(&id).await.expect("looked up").expect("ended");
@@ -289,7 +290,7 @@ async fn a_lost_commit_can_be_read_back_until_it_is_forgotten() {
     assert_eq!(ended.debts.len(), 1);
     store.forget_ended(LEASE).await.expect("too young");
     assert!(store.ended(&id).await.expect("looked up").is_some());
-    store.settle_end(&id, &[]).await.expect("forgotten");
+    store.settle_ends(&end).await.expect("forgotten");
     assert!(store.ended(&id).await.expect("looked up").is_none());
     assert_eq!(store.debts().await.expect("debts").len(), 1, "debts outlive it");
 }

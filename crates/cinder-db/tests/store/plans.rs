@@ -5,34 +5,12 @@
 //! is one for want of an index.
 
 use crate::fixture::{Fixture, LEASE, accept, caller, cancel, copied, initiate};
-use async_trait::async_trait;
-use cinder_db::{Direction, Passage, Store, TransferQuery, Turnstile};
+use crate::listener::Listener;
+use cinder_db::{Direction, SettledEnd, Store, TransferQuery};
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use test_database::Kind;
 use transfer_core::{Authority, Settlement};
-
-/// Writes the statements down.
-#[derive(Debug, Default)]
-struct Listener(Mutex<BTreeSet<String>>);
-
-#[async_trait]
-impl Turnstile for Listener {
-    async fn enter(&self) -> Passage {
-        Passage::Free
-    }
-
-    fn begins(&self) {}
-
-    fn statement(&self, sql: &str) {
-        self.0.lock().expect("whole").insert(sql.to_owned());
-    }
-
-    fn over(&self, _committed: bool) {}
-
-    async fn leave(&self) {}
-}
 
 /// All that requests of a project do, from claim to the payment of debts.
 async fn serve_requests(fixture: &Fixture, store: &Store) {
@@ -82,7 +60,7 @@ async fn end(store: &Store, claimed: transfer_core::HandOver, project: &str) {
         store.settle(debt, &Settlement::Unknown("no reply".to_owned())).await.expect("settled");
         settled.push(((**debt).clone(), Settlement::Paid));
     }
-    store.settle_end(&id, &settled).await.expect("settled");
+    store.settle_ends(&[SettledEnd { hand_over: id, debts: settled }]).await.expect("settled");
 }
 
 /// Rows of others, so that not every plan is as good as any other.
@@ -150,11 +128,10 @@ fn is_scan(kind: Kind, line: &str) -> bool {
 #[tokio::test]
 async fn no_statement_of_a_request_reads_a_whole_table() {
     let fixture = Fixture::new().await;
-    let listener = Arc::new(Listener::default());
-    let store = fixture.store.with_turnstile(Arc::<Listener>::clone(&listener));
+    let (listener, store) = Listener::on(&fixture.store);
     fill(&fixture).await;
     serve_requests(&fixture, &store).await;
-    let statements = std::mem::take(&mut *listener.0.lock().expect("whole"));
+    let statements: BTreeSet<String> = listener.heard().into_iter().collect();
     assert!(statements.len() > 30, "{}", statements.len());
     let kind = fixture.database.kind;
     let mut scans = Vec::new();

@@ -2,7 +2,7 @@
 
 use crate::fixture::{Fixture, LEASE, copied, initiate};
 use async_trait::async_trait;
-use cinder_db::{DbError, EndError, Passage, Store, Turnstile};
+use cinder_db::{DbError, EndError, Passage, SettledEnd, Store, Turnstile};
 use futures::FutureExt as _;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
@@ -76,7 +76,10 @@ async fn watched() -> (Fixture, Arc<Keeper>, Store) {
 #[tokio::test]
 async fn every_transaction_is_seen_and_those_that_write_are_asked() {
     let (_fixture, keeper, store) = watched().await;
-    store.settle_end(&"nothing".into(), &[]).await.expect("deletes nothing");
+    store
+        .settle_ends(&[SettledEnd { hand_over: "nothing".into(), debts: vec![] }])
+        .await
+        .expect("deletes nothing");
     assert_eq!(keeper.seen(), ["enter", "begins", "DELETE", "committed", "leave"]);
     store.ping().await.expect("reads");
     assert_eq!(keeper.seen(), ["begins", "SELECT", "rolled back"]);
