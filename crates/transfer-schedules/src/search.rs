@@ -53,8 +53,8 @@ pub(crate) struct Bounds {
     /// Whether one thing may go wrong.
     pub(crate) faults: bool,
     /// Whether sleep sets leave out what differs in the order of independent steps only, symmetry
-    /// what differs in who of equals comes first; and whether faults that make no difference are left
-    /// out.
+    /// what differs in who of equals comes first; and whether faults that make no difference are
+    /// left out.
     pub(crate) reduced: bool,
     /// Whether situations that have been seen are not continued.
     pub(crate) matched: bool,
