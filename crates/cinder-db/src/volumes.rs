@@ -36,13 +36,14 @@ const VOLUME_COLUMNS: [&str; 19] = [
 ];
 
 /// What [`Snapshot::read`] reads.
-pub(crate) const SNAPSHOT_COLUMNS: [&str; 13] = [
+pub(crate) const SNAPSHOT_COLUMNS: [&str; 14] = [
     "id",
     "volume_id",
     "project_id",
     "user_id",
     "volume_size",
     "status",
+    "progress",
     "display_name",
     "display_description",
     "volume_type_id",
@@ -136,6 +137,8 @@ pub struct Snapshot {
     pub size_gb: i64,
     /// Cinder's status.
     pub status: String,
+    /// How far it is, as `80%`.
+    pub progress: Option<String>,
     /// Display name.
     pub name: Option<String>,
     /// Display description.
@@ -296,6 +299,7 @@ impl Snapshot {
             user: UserId::new(row.opt_text("user_id")?.unwrap_or_default()),
             size_gb: row.int("volume_size")?,
             status: row.opt_text("status")?.unwrap_or_default(),
+            progress: row.opt_text("progress")?,
             name: row.opt_text("display_name")?,
             description: row.opt_text("display_description")?,
             volume_type_id: row.opt_text("volume_type_id")?,

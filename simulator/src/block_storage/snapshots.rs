@@ -192,9 +192,14 @@ pub(super) async fn act(
         }
         UPDATE_STATUS => {
             let status = input::required(&given, UPDATE_STATUS, "status")?;
+            let progress = input::text(&given, "progress")?;
             let current = found?.status;
             caller.must_be_member("snapshot_extension:snapshot_actions:update_snapshot_status")?;
-            follows(&current, status)?
+            let status = follows(&current, status)?;
+            if let Some(progress) = progress {
+                caller.store.set_snapshot_progress(&Scope::All, &id, &progress).await?;
+            }
+            status
         }
         _ => {
             let status = input::required(&given, actions::RESET_STATUS, "status")?;

@@ -134,7 +134,7 @@ pub(super) fn snapshot_in_full(caller: &Caller, snapshot: &Snapshot, metadata: &
         &mut view,
         json!({
             "os-extended-snapshot-attributes:project_id": snapshot.project.as_str(),
-            "os-extended-snapshot-attributes:progress": "100%",
+            "os-extended-snapshot-attributes:progress": snapshot.progress,
         }),
     );
     view

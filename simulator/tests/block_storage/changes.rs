@@ -120,7 +120,8 @@ async fn actions_are_carried_out_or_refused() {
     let (volume, snapshot) = a_volume_with_a_snapshot(&cloud, &x).await;
     let (on_volume, on_snapshot) = (format!("{volume}/action"), format!("{snapshot}/action"));
     let nowhere = "/v3/volumes/6f48c3c2-6049-4ca1-8735-c62f9ff67266/action";
-    let status = |status: &str| json!({"os-update_snapshot_status": {"status": status}});
+    let status =
+        |status: &str| json!({"os-update_snapshot_status": {"status": status, "progress": "80%"}});
     for (token, path, body, expected) in [
         (&x, nowhere, json!({"os-extend": {"new_size": 2}}), 404),
         (&x, &on_volume, json!({"os-extend": {"new_size": 1}}), 400),
@@ -148,6 +149,11 @@ async fn actions_are_carried_out_or_refused() {
     ] {
         let reply = cloud.ask(token, "POST", path, &body.to_string()).await;
         assert_eq!(reply.status, expected, "{path} {body}: {}", reply.body);
+        if body.get("os-update_snapshot_status").is_some() {
+            let shown = cloud.ask(&x, "GET", &snapshot, "").await.body;
+            let progress = &shown["snapshot"]["os-extended-snapshot-attributes:progress"];
+            assert_eq!(*progress, if expected == 202 { "80%" } else { "100%" });
+        }
         if let (Some(size), 202) = (body.pointer("/os-extend/new_size"), expected) {
             let shown = cloud.ask(&x, "GET", &volume, "").await;
             assert_eq!(shown.body["volume"]["size"], *size);

@@ -114,7 +114,7 @@ async fn a_state_file_that_is_not_ours_is_refused_without_quoting_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("state.json");
     for (text, told) in [
-        (r#"{"version": 2, "state": "S0tLS0tL"}"#, "not readable: line 1, column 35"),
+        (r#"{"version": 2, "state": "S0tLS0tL"}"#, "not readable: line 1, column 34"),
         (r#"{"version": 1, "state": "S0tLS0tL"}"#, "is of version 1, and this simulator reads"),
         (r#"{"version": 3, "state": "S0tLS0tL"}"#, "is of version 3, and this simulator reads"),
         (r#"{"draws": {}, "secret": "S0tLS0tL"}"#, "names no version"),

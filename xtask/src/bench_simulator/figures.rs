@@ -139,11 +139,9 @@ mod tests {
                100: 20 times",
             ],
         );
-        check(
-            &[1.0],
-            50.0,
-            &[(FULL, 50.0), (2 * FULL, 52.0), (3 * FULL, 52.6)],
-            &["the memory is flat: 50.0 MiB after 300000 requests, 52.6 MiB after 900000 requests"],
-        );
+        let grown = [(FULL, 50.0), (2 * FULL, 52.0), (3 * FULL, 52.6)];
+        let told = "the memory is flat: 50.0 MiB after 300000 requests, 52.6 MiB after 900000 \
+                    requests";
+        check(&[1.0], 50.0, &grown, &[told]);
     }
 }

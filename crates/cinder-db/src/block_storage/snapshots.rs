@@ -197,6 +197,19 @@ impl Store {
             .await
     }
 
+    /// Says how far a snapshot is, as `80%`.
+    ///
+    /// # Errors
+    /// [`BlockStorageError`].
+    pub async fn set_snapshot_progress(
+        &self,
+        scope: &Scope,
+        id: &SnapshotId,
+        progress: &str,
+    ) -> Result<(), BlockStorageError> {
+        self.set(scope, id, "progress", progress).await
+    }
+
     /// Sets a status, whatever it was, as Cinder's `os-reset_status` does.
     ///
     /// # Errors
@@ -207,12 +220,22 @@ impl Store {
         id: &SnapshotId,
         status: &str,
     ) -> Result<(), BlockStorageError> {
+        self.set(scope, id, "status", status).await
+    }
+
+    async fn set(
+        &self,
+        scope: &Scope,
+        id: &SnapshotId,
+        column: &'static str,
+        value: &str,
+    ) -> Result<(), BlockStorageError> {
         self.db
             .uninterrupted(|| async {
                 let mut txn = self.db.write().await?;
                 get(&mut txn, scope, id).await?;
                 let update = touch("snapshots")
-                    .value("status", status)
+                    .value(column, value)
                     .and_where(Expr::col("id").eq(id.as_str()))
                     .take();
                 txn.execute(&update).await?;
