@@ -17,6 +17,11 @@ use volume_transfer::repair::{self, RepairOptions};
 use volume_transfer::settings::SettingsArgs;
 use volume_transfer::{config, recover, service};
 
+/// Schedules and requests are made of many small allocations that live briefly, which the C library's
+/// allocator takes a good part of their time for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Hands encrypted OpenStack volumes from one project to another, with their key.
 #[derive(Parser)]
 #[command(version, propagate_version = true, after_help = EXAMPLES)]
