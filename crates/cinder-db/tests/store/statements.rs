@@ -119,6 +119,8 @@ fn own(texts: &[&str]) -> Vec<String> {
 
 /// A statement's verb, and the tables that it names.
 fn told(sql: &str) -> String {
+    // PostgreSQL's clock.
+    let sql = sql.replace("EPOCH FROM", "EPOCH");
     let mut words = sql.split([' ', '(', ')']).filter(|word| !word.is_empty());
     let mut told = words.next().unwrap_or_default().to_owned();
     // What an insert does on a conflict is an update, too, but of no other table.
