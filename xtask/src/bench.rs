@@ -2,7 +2,8 @@
 //!
 //! Criterion measures and keeps its estimates under `target/criterion`; they are read from there.
 //! The store's benchmarks get a MariaDB and a PostgreSQL of `cargo xtask services`, on databases
-//! of their own. A quick run only sees whether everything runs, and writes nothing.
+//! of their own. A quick run only sees whether everything runs, and writes nothing. What has been
+//! measured is kept from run to run: a part can be measured alone, and the page tells all there is.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -20,15 +21,22 @@ const QUICK: &str = "VOLUME_TRANSFER_BENCH_QUICK";
 /// How to run them.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
+    /// Only those whose name holds this, as `bulk` or `"store, SQLite"`; the page keeps what was
+    /// found of the others before
+    #[arg(value_name = "PART")]
+    part: Option<String>,
     /// See whether they run, and write nothing
     #[arg(long)]
     quick: bool,
+    /// Measure nothing, and write the page of what has been found
+    #[arg(long, conflicts_with_all = ["part", "quick"])]
+    page: bool,
 }
 
 impl Options {
     /// As `cargo xtask ci` runs it.
     pub(crate) fn quick() -> Self {
-        Self { quick: true }
+        Self { part: None, quick: true, page: false }
     }
 }
 
@@ -50,21 +58,27 @@ struct Found {
 /// When one fails, or what criterion wrote cannot be read.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let mut bench = workspace.cargo(["bench", "--quiet", "-p", "benches", "--bench", "all", "--"]);
+    bench.args(&options.part);
     if options.quick {
         return process::run(bench.arg("--test").env(QUICK, "1"));
     }
     let results = workspace.target.join("criterion");
-    if results.exists() {
-        std::fs::remove_dir_all(&results).with_context(|| results.display().to_string())?;
+    if !options.page {
+        if options.part.is_none() && results.exists() {
+            std::fs::remove_dir_all(&results).with_context(|| results.display().to_string())?;
+        }
+        let lent = [services::postgresql(workspace)?, services::mariadb(workspace)?];
+        for (server, variable) in lent.iter().zip(["POSTGRESQL", "MARIADB"]) {
+            bench.env(format!("VOLUME_TRANSFER_BENCH_{variable}"), server.fresh_database()?);
+        }
+        process::run(&mut bench)?;
     }
-    let lent = [services::postgresql(workspace)?, services::mariadb(workspace)?];
-    for (server, variable) in lent.iter().zip(["POSTGRESQL", "MARIADB"]) {
-        bench.env(format!("VOLUME_TRANSFER_BENCH_{variable}"), server.fresh_database()?);
-    }
-    process::run(&mut bench)?;
-    drop(lent);
+    write_page(workspace, &results)
+}
+
+fn write_page(workspace: &Workspace, results: &Path) -> Result<()> {
     let mut found = Vec::new();
-    read_all(&results, &mut found)?;
+    read_all(results, &mut found)?;
     found.sort_by(|a, b| (&a.group, a.mean as u64).cmp(&(&b.group, b.mean as u64)));
     std::fs::write(workspace.root.join("docs/benchmarks.svg"), plot(&found))?;
     std::fs::write(workspace.root.join(PAGE), page(&found))?;

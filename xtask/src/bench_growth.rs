@@ -28,6 +28,9 @@ pub(crate) struct Options {
     /// About how long a batch of operations takes
     #[arg(long, value_name = "S", default_value_t = 1.5)]
     seconds: f64,
+    /// Clients at once, one number after the other
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 8, 32, 128, 256])]
+    clients: Vec<usize>,
     /// Rounds at each number of clients
     #[arg(long, value_name = "N", default_value_t = 3)]
     rounds: usize,
@@ -68,6 +71,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         bench.arg("measure").arg("--ground").arg(&up.ready).arg("--to").arg(&to);
         bench.args(["--rounds", &options.rounds.to_string()]);
         bench.args(["--seconds", &options.seconds.to_string()]);
+        bench.arg("--concurrency").args(options.clients.iter().map(usize::to_string));
         process::run(&mut bench)?;
         report.arg("--of").arg(name).arg(to);
     }

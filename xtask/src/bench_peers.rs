@@ -34,6 +34,9 @@ pub(crate) struct Options {
     /// How many operations a batch has, if more than run at once
     #[arg(long, value_name = "N")]
     operations: Option<usize>,
+    /// Requests at once, one after the other
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 8, 32])]
+    concurrency: Vec<usize>,
     /// As few operations as tell anything
     #[arg(long, conflicts_with_all = ["seconds", "operations"])]
     quick: bool,
@@ -114,6 +117,7 @@ fn measure(
     bench.arg("--rounds").arg(rounds.to_string());
     bench.arg("--seconds").arg(options.seconds.unwrap_or(seconds).to_string());
     bench.arg("--keys").arg(ground.volumes()[1].to_string());
+    bench.arg("--concurrency").args(options.concurrency.iter().map(usize::to_string));
     if let Some(operations) = options.operations {
         bench.arg("--operations").arg(operations.to_string());
     }

@@ -10,10 +10,9 @@ use crate::requests::Requests;
 use crate::wire::Wire;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-/// Clients at once.
-const CLIENTS: [usize; 5] = [1, 8, 32, 128, 256];
 /// At once in the round before the first.
 const WARM: usize = 8;
 const OPERATIONS: [Operation; 3] = [Operation::Initiate, Operation::Accept, Operation::Cancel];
@@ -37,7 +36,7 @@ pub async fn grow(
         lane.warm_up(WARM, &requests).await?;
     }
     let (load, count) = (load_average(), lanes.len());
-    for clients in CLIENTS {
+    for &clients in &plan.concurrencies {
         for round in 0..plan.rounds {
             for turn in 0..count {
                 let (_, lane) = &mut lanes[(round + turn) % count];
@@ -45,7 +44,7 @@ pub async fn grow(
             }
         }
         let storages = lanes.iter().map(|(storage, lane)| {
-            let cells = CLIENTS.iter().flat_map(|clients| {
+            let cells = plan.concurrencies.iter().flat_map(|clients| {
                 OPERATIONS.iter().filter_map(move |operation| {
                     let measured = lane.measured.get(&(*operation, *clients))?;
                     let mut cell = Map::new();
@@ -95,7 +94,7 @@ pub fn growth_table(document: &Map<String, Value>) -> String {
         );
         let storages = figures["storages"].as_array().map(Vec::as_slice).unwrap_or_default();
         for operation in OPERATIONS {
-            for clients in CLIENTS {
+            for clients in clients(storages) {
                 rows(&mut text, storages, &operation.to_string(), clients);
             }
         }
@@ -112,7 +111,13 @@ pub fn growth_table(document: &Map<String, Value>) -> String {
     text
 }
 
-fn rows(text: &mut String, storages: &[Value], operation: &str, clients: usize) {
+/// The numbers of clients that were measured, ascending.
+fn clients(storages: &[Value]) -> BTreeSet<u64> {
+    let cells = storages.iter().filter_map(|storage| storage["cells"].as_array()).flatten();
+    cells.filter_map(|cell| cell["clients"].as_u64()).collect()
+}
+
+fn rows(text: &mut String, storages: &[Value], operation: &str, clients: u64) {
     let cell = |storage: &Value| {
         let cells = storage["cells"].as_array().map(Vec::as_slice).unwrap_or_default();
         let found = cells

@@ -32,6 +32,9 @@ enum Task {
         /// How many operations a batch has, in the place of a time
         #[arg(long, value_name = "N")]
         operations: Option<usize>,
+        /// Requests at once, one after the other
+        #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 8, 32])]
+        concurrency: Vec<usize>,
         /// Keys of the floor; without it only the growth of what is there is measured
         #[arg(long, value_name = "N")]
         keys: Option<usize>,
@@ -68,10 +71,11 @@ enum Task {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Arguments::parse().task {
-        Task::Measure { ground, rounds, seconds, operations, keys, to } => {
+        Task::Measure { ground, rounds, seconds, operations, concurrency, keys, to } => {
             let bound = operations.map_or(Bound::Seconds(seconds), Bound::Operations);
             let ready = Ready::read(&ground)?;
-            let plan = Plan { bound, rounds, keys: keys.unwrap_or_default() };
+            let keys_of_floor = keys.unwrap_or_default();
+            let plan = Plan { concurrencies: concurrency, bound, rounds, keys: keys_of_floor };
             let tell = |figures: &Value| write(&to, &pretty(figures)?);
             match keys {
                 Some(_) => peer_bench::measure(&ready, plan, tell).await,

@@ -14,16 +14,16 @@ use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use serde_json::{Map, Value, json};
 use std::time::Instant;
 
-/// Requests at once.
-pub(crate) const CONCURRENCIES: [usize; 3] = [1, 8, 32];
 /// At once in the round before the first.
 const WARM: usize = 8;
 /// At once when Barbican's bare requests are counted.
 const BARE: usize = 8;
 
 /// How much is measured.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Plan {
+    /// Requests at once, one after the other.
+    pub concurrencies: Vec<usize>,
     /// How many operations a batch has.
     pub bound: Bound,
     /// Rounds at each concurrency.
@@ -94,16 +94,16 @@ pub async fn measure(
         floor: Lane::new("floor", floor.clone(), keys, Vec::new()),
     };
     let load = load_average();
-    let bare = bare(&floor, plan).await?;
+    let bare = bare(&floor, plan.keys).await?;
     lanes.upstream.warm_up(WARM, &requests).await?;
     lanes.ours.warm_up(WARM, &requests).await?;
     lanes.floor.warm_up(WARM, &requests).await?;
-    for concurrency in CONCURRENCIES {
+    for &concurrency in &plan.concurrencies {
         for round in 0..plan.rounds {
             for turn in 0..3 {
                 lanes.turn((round + turn) % 3, concurrency, plan.bound, &requests).await?;
             }
-            tell(&lanes.tell(storages, &bare, &load))?;
+            tell(&lanes.tell(&plan.concurrencies, storages, &bare, &load))?;
         }
     }
     Ok(())
@@ -124,11 +124,17 @@ impl Lanes {
         }
     }
 
-    fn tell(&self, storages: (&Storage, &Storage), bare: &Value, load: &str) -> Value {
+    fn tell(
+        &self,
+        concurrencies: &[usize],
+        storages: (&Storage, &Storage),
+        bare: &Value,
+        load: &str,
+    ) -> Value {
         let mut told = Map::new();
         for operation in [Operation::Initiate, Operation::Accept, Operation::Cancel] {
             let mut cells = Map::new();
-            for concurrency in CONCURRENCIES {
+            for &concurrency in concurrencies {
                 let (mut cell, place) = (Map::new(), (operation, concurrency));
                 let lanes = [
                     ("upstream", &self.upstream.measured),
@@ -158,8 +164,7 @@ impl Lanes {
 }
 
 /// Single kinds of requests to Barbican: what one simulator is to the real one.
-async fn bare(floor: &Floor, plan: Plan) -> Result<Value> {
-    let count = plan.keys;
+async fn bare(floor: &Floor, count: usize) -> Result<Value> {
     let begun = Instant::now();
     let made = stream::iter(0..count).map(|_| floor.key()).buffer_unordered(BARE);
     let keys: Vec<Key> = made.try_collect().await?;

@@ -1,7 +1,6 @@
 //! Figures of both grounds as one document, a table and a plot.
 
 use crate::figures::rounded;
-use crate::measure::CONCURRENCIES;
 use crate::plot::{Group, Plot};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
@@ -95,8 +94,7 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
         "ours"
     );
     for operation in OPERATIONS {
-        for concurrency in CONCURRENCIES {
-            let cell = &figures[operation][format!("c{concurrency}")];
+        for (concurrency, cell) in cells(figures, operation) {
             let of = |name: &str| number(&cell[name]);
             let latencies = |who: &str| {
                 let of = |what: &str| number(&cell[format!("{who}_{what}_ms")]);
@@ -137,6 +135,16 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
     );
 }
 
+/// What was measured of an operation, by the number of requests at once.
+fn cells<'a>(figures: &'a Value, operation: &str) -> Vec<(usize, &'a Value)> {
+    let all = figures[operation].as_object().into_iter().flatten();
+    let mut cells: Vec<_> = all
+        .filter_map(|(name, cell)| Some((name.strip_prefix('c')?.parse().ok()?, cell)))
+        .collect();
+    cells.sort_by_key(|(concurrency, _)| *concurrency);
+    cells
+}
+
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
@@ -150,8 +158,7 @@ pub fn plot(document: &Map<String, Value>) -> String {
     for ground in GROUNDS {
         let Some(figures) = document.get(ground) else { continue };
         let groups = OPERATIONS.into_iter().flat_map(|operation| {
-            CONCURRENCIES.into_iter().map(move |concurrency| {
-                let cell = &figures[operation][format!("c{concurrency}")];
+            cells(figures, operation).into_iter().map(move |(concurrency, cell)| {
                 let of = |name: &str| number(&cell[name]);
                 Group {
                     label: format!("{operation} {concurrency}"),

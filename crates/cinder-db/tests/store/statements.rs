@@ -119,14 +119,18 @@ fn own(texts: &[&str]) -> Vec<String> {
 
 /// A statement's verb, and the tables that it names.
 fn told(sql: &str) -> String {
-    let words = || sql.split([' ', '(', ')']).filter(|word| !word.is_empty());
-    let mut told = words().next().unwrap_or_default().to_owned();
-    let mut before = "";
-    for word in words() {
-        if ["FROM", "INTO", "UPDATE", "JOIN"].contains(&before) {
+    // PostgreSQL's clock.
+    let sql = sql.replace("EPOCH FROM", "EPOCH");
+    let mut words = sql.split([' ', '(', ')']).filter(|word| !word.is_empty());
+    let mut told = words.next().unwrap_or_default().to_owned();
+    // What an insert does on a conflict is an update, too, but of no other table.
+    let mut before = told.clone();
+    for word in words {
+        let leads = ["FROM", "INTO", "JOIN"].contains(&before.as_str());
+        if leads || before == "UPDATE" && told == "UPDATE" {
             let _ = write!(told, " {}", word.trim_matches(['"', '`']));
         }
-        before = word;
+        word.clone_into(&mut before);
     }
     told
 }
