@@ -5,7 +5,7 @@
 //! however many volumes it has and wherever it begins.
 
 use crate::db::{Row, Txn};
-use crate::schema::{DEBTS, HAND_OVERS};
+use crate::schema::{DEBTS, HAND_OVERS, KEY_HOLDERS};
 use crate::volumes::Scope;
 use crate::{DbError, Store, journal, transfers, volumes};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -121,7 +121,7 @@ impl Store {
         }
         let mut txn = self.db.read().await?;
         let ids = || secrets.iter().map(SecretId::as_str);
-        for table in ["volumes", "snapshots", "backups"] {
+        for table in KEY_HOLDERS {
             let select = Query::select()
                 .column("encryption_key_id")
                 .from(table)

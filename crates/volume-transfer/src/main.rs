@@ -227,14 +227,15 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
         }
         Command::Serve { dev, settings, stack } => {
             let settings = if dev { settings.settings_alone()? } else { settings.settings()? };
-            logs.begin_as(&settings)?;
+            let traces = logs.begin_as(&settings)?;
             let stop = stop_on_signals()?;
-            if dev {
-                dev_stack::run(&stack, settings, stop, announce).await?;
+            let served = if dev {
+                dev_stack::run(&stack, settings, stop, announce).await
             } else {
-                service::run(&settings, stack.ready_file.as_deref(), stop).await?;
-            }
-            Ok(ExitCode::SUCCESS)
+                service::run(&settings, stack.ready_file.as_deref(), stop).await
+            };
+            traces.end().await;
+            served.map(|()| ExitCode::SUCCESS)
         }
         Command::Simulate { stack } => {
             logs.begin("info");
@@ -249,8 +250,10 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
         }
         Command::Recover { json, settings } => {
             let settings = settings.settings()?;
-            logs.begin_as(&settings)?;
-            let report = recover::run(&settings).await?;
+            let traces = logs.begin_as(&settings)?;
+            let report = recover::run(&settings).await;
+            traces.end().await;
+            let report = report?;
             print_report(&report, json)?;
             Ok(exit(report.is_clean()))
         }

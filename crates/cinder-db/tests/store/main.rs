@@ -12,6 +12,7 @@ mod fixture;
 mod plans;
 mod proxy;
 mod quotas;
+mod recounts;
 mod restore;
 mod schema;
 mod sequences;

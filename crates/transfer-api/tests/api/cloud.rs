@@ -9,8 +9,8 @@ use cinder_db::{QuotaLimits, Store, StoreConfig};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use keystone_client::{
-    CacheLimits, Clock, Credentials, DomainRef, Keystone, ProjectRef, ServiceSession, UserRef,
-    Validator,
+    CacheLimits, Clock, Credentials, DomainRef, Keystone, ProjectRef, ServiceSession,
+    ServiceTokens, UserRef, Validator,
 };
 use openstack_http::{Broken, Exchange, InProcess, Limits, Password};
 use serde_json::{Value, json};
@@ -122,7 +122,13 @@ impl Cloud {
         // No patience: an unknown outcome ends the operation at once, without a wait.
         let options = Options { patience: Duration::ZERO, ..Options::default() };
         let engine = Engine::new(store.clone(), barbican, session.clone(), limits, options);
-        let validator = Validator::new(keystone, session, clock, CacheLimits::default());
+        let validator = Validator::new(
+            keystone,
+            session,
+            clock,
+            CacheLimits::default(),
+            ServiceTokens::default(),
+        );
         let validator = Arc::new(validator);
         let router = transfer_api::router(Api { engine: engine.clone(), validator, config });
         (engine, router)

@@ -131,6 +131,7 @@ impl Bench {
             no_snapshots: false,
             encrypted_allowed: true,
             expire_after: None,
+            lengths: cinder_db::Lengths::default(),
             lease,
         };
         self.store.claim_initiate(&claim).await.unwrap();

@@ -238,6 +238,7 @@ impl Mirror {
                 no_snapshots: false,
                 encrypted_allowed: true,
                 expire_after: None,
+                lengths: cinder_db::Lengths::default(),
                 lease,
             };
             let offered = self.store.claim_initiate(&claim).await?;
