@@ -90,6 +90,7 @@ impl Db {
     pub(crate) async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
         let options = Options::read(&config.url)?;
         let (dialect, max) = (options.dialect(), config.max_connections);
+        let place = options.place();
         let pool = match options {
             Options::Sqlite(options) => {
                 // A connection is a thread of this process: it is not lost behind our back.
@@ -113,7 +114,7 @@ impl Db {
                 pool.connect_with(options).await.map(Pool::MySql)
             }
         }
-        .map_err(|error| ConnectError::Open(error.to_string()))?;
+        .map_err(|error| ConnectError::Open { place, why: error.to_string() })?;
         let groups = match &pool {
             Pool::Sqlite(pool) => Some(Groups::new(pool.clone())),
             Pool::Postgres(_) | Pool::MySql(_) => None,
@@ -264,7 +265,7 @@ impl Txn {
         self.tell(&sql);
         let query = AssertSqlSafe(sql);
         let done = each!(&mut self.inner, txn => {
-            sqlx::query(query).execute(&mut **txn).await.map(|_done| ())
+            sqlx::raw_sql(query).execute(&mut **txn).await.map(|_done| ())
         });
         match done {
             Err(error) if self.dialect.is_there_already(&error) => Ok(()),

@@ -43,7 +43,7 @@ impl Engine {
     }
 
     /// Whether whatever was tried went well. The caller's token is gone afterwards.
-    async fn take_back_each(
+    pub(crate) async fn take_back_each(
         &self,
         caller: Caller,
         may: impl Fn(&ExpiredOffer) -> bool + Send + Sync,

@@ -46,8 +46,8 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let wrong = folder.path().join("wrong.conf");
     std::fs::write(&wrong, "[volume_transfer]\nlease_sm = 1\n").expect("written");
     let wrong = wrong.to_str().expect("a path");
-    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
-    let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
+    let empty = format!("sqlite:///{}/e.sqlite?mode=rwc", folder.path().display());
     let on = ["serve", "--create-tables", "--database", &database];
     let empty_file = folder.path().join("empty_password");
     std::fs::write(&empty_file, "\n").expect("written");
@@ -99,7 +99,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
 #[test]
 fn contradicting_settings_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
     for (flags, words) in [
         (&["--lease-ms", "1000"][..], "raise the lease"),
         (&["--recovery-period-ms", "0"], "write 1 or more"),
@@ -214,7 +214,7 @@ fn the_simulator_alone_answers_and_stops() {
 #[test]
 fn recovery_of_a_clean_database_reports_nothing_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
-    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
     let output = program()
         .args(["recover", "--json", "--create-tables", "--database", &database])
         .args(["--auth-url", "http://127.0.0.1:1/v3"])

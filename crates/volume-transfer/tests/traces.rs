@@ -35,7 +35,7 @@ struct Scene {
 impl Scene {
     async fn set(endpoint: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let database = format!("sqlite://{}?mode=rwc", folder.path().join("c.sqlite").display());
+        let database = format!("sqlite:///{}?mode=rwc", folder.path().join("c.sqlite").display());
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_volume-transfer"));
         let stage = Stage::set(binary.clone(), 7, Some(&database)).await.expect("a stage");
         let keystone = Passage::to(&stage.urls().identity, None).await;

@@ -17,5 +17,6 @@ mod restore;
 mod schema;
 mod sequences;
 mod servers;
+mod tls;
 mod transfers;
 mod turnstile;

@@ -160,12 +160,14 @@ async fn a_file_of_sqlite_is_made_when_it_is_asked_for() {
     let directory = tempfile::tempdir().expect("directory");
     let path = directory.path().display();
     for (url, opens) in [
-        (format!("sqlite://{path}/a.db?mode=rwc"), true),
-        (format!("sqlite:///{path}/b.db?mode=rwc"), true),
+        (format!("sqlite:///{path}/a.db?mode=rwc"), true),
         (format!("sqlite+pysqlite:///{path}/c.db?mode=rwc"), true),
         (format!("sqlite:///{path}/absent.db"), false),
     ] {
         let store = Store::connect(&StoreConfig { url: url.clone(), max_connections: 1 }).await;
         assert_eq!(store.is_ok(), opens, "{url}");
+        if let Err(error) = store {
+            assert!(error.to_string().contains(&format!("{path}/absent.db")), "{error}");
+        }
     }
 }

@@ -86,7 +86,7 @@ impl Cloud {
         let simulator = Simulator::new(Config { clock, ..Config::new(PASSWORD) }).unwrap();
         let keystone = in_process(simulator.keystone_service());
         let barbican = in_process(simulator.barbican_service());
-        let database = format!("sqlite://{}", file.display());
+        let database = format!("sqlite:///{}", file.display());
         Self { _folder: folder, database, simulator, keystone, barbican, told: Told::default() }
     }
 
@@ -194,7 +194,7 @@ fn folder() -> tempfile::TempDir {
 async fn empty_database() -> Vec<u8> {
     let folder = folder();
     let file = folder.path().join("cinder.sqlite");
-    let store = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    let store = connect(&format!("sqlite:///{}?mode=rwc", file.display())).await;
     store.create_cinder_tables().await.unwrap();
     store.migrate().await.unwrap();
     store.close().await;

@@ -143,8 +143,7 @@ async fn a_key_that_a_backup_shares_with_its_volume_outlives_the_hand_over_of_th
         is_admin: false,
         token: bench.session("donor").token().await.unwrap().token.clone(),
     };
-    let offer =
-        Offer { volume, name: None, no_snapshots: false, encrypted_allowed: true };
+    let offer = Offer { volume, name: None, no_snapshots: false, encrypted_allowed: true };
     engine.initiate(caller, offer).await.unwrap();
     assert!(engine.shut_down(std::time::Duration::from_secs(10)).await);
     assert_eq!(bench.bytes("donor", &key).await, Some(BYTES.to_vec()), "the backup can be read");
