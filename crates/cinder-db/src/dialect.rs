@@ -150,7 +150,7 @@ impl Dialect {
     }
 
     /// Takes this database's lock of those who shape the schema, where beginning to write has not
-    /// taken it; 0 when it is not to be had. To make an index may take longer than other statements.
+    /// taken it; 0 when it is not to be had. To make an index may take longer than statements do.
     pub(crate) fn lock_schema(self) -> Option<Expr> {
         match self {
             Self::Sqlite => None,

@@ -1,8 +1,8 @@
 //! Whose a caller's token is, remembered for a short while.
 //!
-//! A service that acts for its user sends a token of its own beside the user's, which may have ended
-//! in the meantime: it is believed nevertheless, as far as Keystone still knows it (keystonemiddleware:
-//! `auth_token/__init__.py` `process_request`).
+//! A service that acts for its user sends a token of its own beside the user's, which may have
+//! ended meanwhile: it is believed nevertheless, as far as Keystone still knows it
+//! (keystonemiddleware: `auth_token/__init__.py` `process_request`).
 //!
 //! Invariants: the cache holds digests, never tokens; it holds at most `capacity` identities,
 //! none for longer than `max_age` and none past its token's end; a refused or failed validation

@@ -1,8 +1,8 @@
 //! What the engine tells of itself in metrics and traces: how operations end, how long their phases
 //! take.
 //!
-//! A step has a span that is there for traces alone: where nobody collects them it is never made, and
-//! the step runs in the span that is there already. Names and outcomes are words of this crate.
+//! A step has a span that is there for traces alone: where nobody collects them it is never made,
+//! and the step runs in the span that is there already. Names and outcomes are words of this crate.
 
 use crate::TransferError;
 use crate::debts::Payments;

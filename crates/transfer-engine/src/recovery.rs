@@ -1,8 +1,8 @@
 //! Recovery: what any replica does at start and every few seconds, for all of them.
 //!
 //! It takes over claims whose lease is over, aborts them, and pays what the service owes. It knows
-//! no caller's token, so a user's debts, and offers that have expired, wait for their project, or for
-//! an operator who has its credentials.
+//! no caller's token, so a user's debts, and offers that have expired, wait for their project, or
+//! for an operator who has its credentials.
 
 use crate::debts::Payments;
 use crate::{Caller, Engine, measured};
@@ -47,8 +47,8 @@ impl Engine {
         Ok(recovered)
     }
 
-    /// Ends what waits for the caller's project, as its next request would, and all of it: its debts,
-    /// due or not, and its offers that have expired.
+    /// Ends what waits for the caller's project, as its next request would, and all of it: debts,
+    /// due or not, and offers that have expired.
     ///
     /// # Errors
     /// [`DbError`]; what was done stays done.

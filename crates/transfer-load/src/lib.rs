@@ -2,7 +2,7 @@
 //! more clients than a slow Barbican can serve; and what `audit` has to look through.
 //!
 //! Each check is a function from a plan to a [`Report`], at any size: `cargo xtask bulk`,
-//! `overload` and `audit-growth` run them large, the tests of `volume-transfer` small. The service and
+//! `overload` and `audit-growth` run them large, the tests of `volume-transfer` small. Service and
 //! `bulk` are the shipped program, as processes; what they leave is judged by `transfer-core`'s
 //! invariants, by the program's own `audit`, and by what was to come about.
 //!

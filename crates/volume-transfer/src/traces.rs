@@ -1,4 +1,4 @@
-//! Traces by OpenTelemetry, where `otlp_endpoint` says so: requests, the steps of operations, and the
+//! Traces by OpenTelemetry, where `otlp_endpoint` says so: requests, the steps of operations, and
 //! calls to Keystone and Barbican.
 //!
 //! A caller's `traceparent` is taken up, and the services that are asked get one. Attributes hold
@@ -115,7 +115,7 @@ fn is_traced(metadata: &Metadata<'_>) -> bool {
     metadata.is_span() && TARGETS.contains(&metadata.target())
 }
 
-/// Sends batches over the connections that this program has for everything else. Batches come from a
+/// Sends batches by the connections that this program has for everything else. They come from a
 /// thread that knows no runtime.
 struct Sender {
     exchange: Arc<dyn Exchange>,

@@ -1,4 +1,4 @@
-//! The checks of `cargo xtask bulk`, `overload` and `audit-growth`, as small as plain tests can bear.
+//! The checks of `cargo xtask bulk`, `overload` and `audit-growth`, as small as tests can bear.
 
 use std::path::Path;
 use transfer_load::{audit, bulk, overload};

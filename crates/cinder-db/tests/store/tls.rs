@@ -1,6 +1,6 @@
 //! TLS to a server: who is believed, who has to show a certificate, and what goes unencrypted.
 //!
-//! The servers of `cargo xtask services` let `encrypted` in by TLS only, and `certified` only with a
+//! The servers of `cargo xtask services` let `encrypted` in by TLS only, `certified` only with a
 //! certificate of their authority. Theirs is for 127.0.0.1, and not for localhost.
 
 use crate::fixture::Fixture;

@@ -1,5 +1,5 @@
-//! A way to a service along which somebody looks at what is sent, and may say which trace it belongs
-//! to.
+//! A way to a service along which somebody looks at what is sent, and may say to which trace it
+//! belongs.
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
