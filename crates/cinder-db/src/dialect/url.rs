@@ -100,10 +100,9 @@ impl Options {
 }
 
 fn sqlite(path: &str) -> Result<SqliteConnectOptions, ConnectError> {
-    let options =
-        SqliteConnectOptions::from_str(&format!("sqlite:///{path}")).map_err(|error| {
-            ConnectError::Open { place: "sqlite".to_owned(), why: error.to_string() }
-        })?;
+    let options = SqliteConnectOptions::from_str(&format!("sqlite://{path}")).map_err(|error| {
+        ConnectError::Open { place: "sqlite".to_owned(), why: error.to_string() }
+    })?;
     Ok(options
         .journal_mode(SqliteJournalMode::Wal)
         .busy_timeout(BUSY_TIMEOUT)
