@@ -156,7 +156,8 @@ fn live() -> SelectStatement {
     Query::select()
         .columns(["id", "project_id", "status", "encryption_key_id"])
         .from("volumes")
-        .and_where(Expr::col("deleted").eq(false))
+        // In words for which no index on it is used: SQLite would sort all volumes for each page.
+        .and_where(Expr::col("deleted").not())
         .take()
 }
 
