@@ -66,7 +66,7 @@ def serve(report, binary, directory, front, services):
     port = free_port()
     with Process("volume-transfer", [
         binary, "serve", "--listen", f"127.0.0.1:{port}",
-        "--database", f"sqlite://{database}?mode=rwc", "--create-tables",
+        "--database", f"sqlite:///{database}?mode=rwc", "--create-tables",
         "--auth-url", services.identity, "--username", user, "--project-name", project,
         "--ready-file", ready,
     ], directory / "serve.log", {"VOLUME_TRANSFER_PASSWORD": PASSWORD}) as server:

@@ -48,7 +48,7 @@ impl Stack {
     /// On a file of SQLite, or a database that is there.
     pub(crate) async fn new(database: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let file = format!("sqlite://{}/cinder.sqlite?mode=rwc", folder.path().display());
+        let file = format!("sqlite:///{}/cinder.sqlite?mode=rwc", folder.path().display());
         let url = database.map_or(file, ToOwned::to_owned);
         let store = Store::connect(&StoreConfig { url, max_connections: 8 }).await.expect("opens");
         store.create_cinder_tables().await.expect("Cinder's tables");

@@ -68,6 +68,7 @@ async fn offer_and_cancel(stack: &Stack, volume: &VolumeId) -> (Duration, Durati
         no_snapshots: false,
         encrypted_allowed: true,
         expire_after: None,
+        lengths: cinder_db::Lengths::default(),
         lease: LEASE,
     };
     let begun = Instant::now();

@@ -115,6 +115,11 @@ const NIGHTLY: &[Step] = &[
         run: |w| load::run(w, "overload", &load::Options::default()),
     },
     Step {
+        name: "audit",
+        about: "an audit of a million volumes, with damage planted among them",
+        run: |w| load::run(w, "audit-growth", &load::Options::default()),
+    },
+    Step {
         name: "bench",
         about: "the benchmarks run",
         run: |w| bench::run(w, &bench::Options::quick()),
@@ -220,8 +225,8 @@ mod tests {
             Some("real"),
             None,
             &[
-                "real", "proxies", "beside", "bulk", "overload", "bench", "peers", "cinder",
-                "tempest",
+                "real", "proxies", "beside", "bulk", "overload", "audit", "bench", "peers",
+                "cinder", "tempest",
             ],
         );
         check(true, Some("cinder"), None, &["cinder", "tempest"]);

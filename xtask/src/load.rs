@@ -1,4 +1,4 @@
-//! `cargo xtask bulk` and `cargo xtask overload`: the checks of `transfer-load`, on release builds.
+//! `cargo xtask bulk`, `overload` and `audit-growth`: those of `transfer-load`, on release builds.
 
 use std::process::Command;
 

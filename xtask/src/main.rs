@@ -71,6 +71,9 @@ enum Task {
     /// More clients than a slow Barbican can serve: is each told so, and served afterwards?
     #[command(disable_help_flag = true)]
     Overload(load::Options),
+    /// An audit of a million volumes: does it find all that is planted, in little memory?
+    #[command(disable_help_flag = true)]
+    AuditGrowth(load::Options),
     /// The page of check --report in a browser
     Page,
 }
@@ -91,6 +94,7 @@ fn main() -> ExitCode {
         Task::Chaos(options) => chaos::run(&workspace, &options),
         Task::Bulk(options) => load::run(&workspace, "bulk", &options),
         Task::Overload(options) => load::run(&workspace, "overload", &options),
+        Task::AuditGrowth(options) => load::run(&workspace, "audit-growth", &options),
         Task::Page => page::run(&workspace),
     });
     match done {

@@ -1,10 +1,13 @@
 //! `cargo xtask services`: a MariaDB and a PostgreSQL of the project's own, for its tests.
 //!
 //! Each listens on the loopback alone, keeps its data under `target/services`, and has one user
-//! with a password. `target/services/NAME/url` says where it is, as `cinder.conf` would. Only
+//! with a password, one who has to come by TLS, and one who needs a certificate for that.
+//! `target/services/NAME/url` says where it is, as `cinder.conf` would; `certificates` beside
+//! it holds whom to believe. Only
 //! processes that were started here are ended, by their ids. They forgo durability: what they hold
 //! is worth nothing.
 
+mod certificates;
 mod server;
 
 use std::path::PathBuf;
@@ -140,6 +143,7 @@ fn test_on(workspace: &Workspace, server: &Server) -> Result<()> {
     SUITES.iter().try_for_each(|(suite, every)| {
         let mut test = workspace.cargo(suite.split(' '));
         test.env("VOLUME_TRANSFER_TEST_DATABASE", &url);
+        test.env("VOLUME_TRANSFER_TEST_CERTIFICATES", server.certificates());
         process::run(test.env("VOLUME_TRANSFER_TEST_EVERY", every.to_string()))
     })
 }

@@ -28,6 +28,32 @@ pub fn all() -> impl Iterator<Item = &'static Declared> {
     TABLES.iter().flat_map(|table| table.iter().copied())
 }
 
+/// How one group says who the service is, and where Keystone is.
+pub struct AuthOptions {
+    /// `auth_type`
+    pub auth_type: &'static Opt<String>,
+    /// `auth_url`
+    pub auth_url: &'static Opt<Url>,
+    /// `username`
+    pub username: &'static Opt<String>,
+    /// `password`
+    pub password: &'static Opt<String>,
+    /// `user_domain_id` and `user_domain_name`
+    pub user_domain: (&'static Opt<String>, &'static Opt<String>),
+    /// `project_name`
+    pub project_name: &'static Opt<String>,
+    /// `project_domain_id` and `project_domain_name`
+    pub project_domain: (&'static Opt<String>, &'static Opt<String>),
+    /// `application_credential_id`
+    pub application_credential_id: &'static Opt<String>,
+    /// `application_credential_secret`
+    pub application_credential_secret: &'static Opt<String>,
+    /// `cafile`
+    pub cafile: &'static Opt<String>,
+    /// `insecure`
+    pub insecure: &'static Opt<bool>,
+}
+
 macro_rules! options {
     ($(#[$doc:meta])* $module:ident = $group:literal {
         $($id:ident: $type:ty = $name:literal, $help:literal $(, .$how:ident($($with:expr),*))*;)*
@@ -47,41 +73,59 @@ macro_rules! options {
 
 /// The options of keystoneauth's plugins, and after them those that only this group has.
 macro_rules! auth_options {
-    ($(#[$doc:meta])* $module:ident = $group:literal $(, .$how:ident($with:expr))* {
-        $($rest:tt)*
-    }) => {
+    ($(#[$doc:meta])* $module:ident = $group:literal { $($rest:tt)* }) => {
         options! { $(#[$doc])* $module = $group {
-            AUTH_SECTION: String = "auth_section", "Another section that holds the auth options"
-                $(, .$how($with))*;
+            AUTH_SECTION: String = "auth_section", "Another section that holds the auth options";
             AUTH_TYPE: String = "auth_type", "How to authenticate",
-                .was(&["auth_plugin"]), .in_auth_section() $(, .$how($with))*;
-            AUTH_URL: Url = "auth_url", "Keystone, with or without /v3",
-                .in_auth_section() $(, .$how($with))*;
+                .was(&["auth_plugin"]), .in_auth_section();
+            AUTH_URL: Url = "auth_url", "Keystone, with or without /v3", .in_auth_section();
             USERNAME: String = "username", "The service's user",
                 .was(&["user-name", "user_name"]), .or("cinder"),
-                .in_auth_section() $(, .$how($with))*;
+                .in_auth_section();
             PASSWORD: String = "password", "The password of that user",
-                .secret(All), .in_auth_section() $(, .$how($with))*;
+                .secret(All), .in_auth_section();
             USER_DOMAIN_NAME: String = "user_domain_name", "The domain of that user",
-                .or("Default"), .in_auth_section() $(, .$how($with))*;
+                .or("Default"), .in_auth_section();
             USER_DOMAIN_ID: String = "user_domain_id", "The id of the domain of that user",
-                .in_auth_section() $(, .$how($with))*;
+                .in_auth_section();
             PROJECT_NAME: String = "project_name", "The service's project",
                 .was(&["tenant-name", "tenant_name"]), .or("service"),
-                .in_auth_section() $(, .$how($with))*;
+                .in_auth_section();
             PROJECT_DOMAIN_NAME: String = "project_domain_name", "The domain of that project",
-                .or("Default"), .in_auth_section() $(, .$how($with))*;
+                .or("Default"), .in_auth_section();
             PROJECT_DOMAIN_ID: String = "project_domain_id",
                 "The id of the domain of that project",
-                .in_auth_section() $(, .$how($with))*;
+                .in_auth_section();
             APPLICATION_CREDENTIAL_ID: String = "application_credential_id",
                 "An application credential instead of user and password",
-                .in_auth_section() $(, .$how($with))*;
+                .in_auth_section();
             APPLICATION_CREDENTIAL_SECRET: String = "application_credential_secret",
                 "The secret of that credential",
-                .secret(All), .in_auth_section() $(, .$how($with))*;
+                .secret(All), .in_auth_section();
+            CAFILE: String = "cafile", "Certificates to trust besides the system's, as PEM";
+            INSECURE: bool = "insecure", "Do not verify Keystone's certificate", .or("false");
             $($rest)*
         } }
+
+        impl AuthOptions {
+            #[doc = concat!("Those of `[", $group, "]`.")]
+            pub const fn $module() -> Self {
+                use $module as of;
+                Self {
+                    auth_type: &of::AUTH_TYPE,
+                    auth_url: &of::AUTH_URL,
+                    username: &of::USERNAME,
+                    password: &of::PASSWORD,
+                    user_domain: (&of::USER_DOMAIN_ID, &of::USER_DOMAIN_NAME),
+                    project_name: &of::PROJECT_NAME,
+                    project_domain: (&of::PROJECT_DOMAIN_ID, &of::PROJECT_DOMAIN_NAME),
+                    application_credential_id: &of::APPLICATION_CREDENTIAL_ID,
+                    application_credential_secret: &of::APPLICATION_CREDENTIAL_SECRET,
+                    cafile: &of::CAFILE,
+                    insecure: &of::INSECURE,
+                }
+            }
+        }
     };
 }
 
@@ -111,10 +155,16 @@ options! {
             "The quota class `default` goes before the quotas above", .or("true");
         RESERVATION_EXPIRE: i64 = "reservation_expire", "Seconds until a reservation lapses",
             .or("86400"), .least(0), .most(0x7fff_ffff);
+        UNTIL_REFRESH: i64 = "until_refresh",
+            "Reservations after which a project's usage is counted anew; 0 is never",
+            .or("0"), .least(0), .most(0x7fff_ffff);
+        MAX_AGE: i64 = "max_age",
+            "Seconds after which a project's usage is counted anew; 0 is never",
+            .or("0"), .least(0), .most(0x7fff_ffff);
         VOLUME_TRANSFER_SALT_LENGTH: i64 = "volume_transfer_salt_length",
-            "Characters of an auth key's salt", .or("8"), .unused("new salts have 8 characters");
+            "Characters of an auth key's salt", .or("8"), .least(1), .most(255);
         VOLUME_TRANSFER_KEY_LENGTH: i64 = "volume_transfer_key_length",
-            "Characters of an auth key", .or("16"), .unused("new keys have 16 characters");
+            "Characters of an auth key", .or("16"), .least(1), .most(255);
         TRANSPORT_URL: String = "transport_url", "The message queue",
             .or("rabbit://"), .secret(Password), .unused("no messages are sent");
     }
@@ -140,16 +190,14 @@ auth_options! {
     /// `[keystone_authtoken]`
     keystone_authtoken = "keystone_authtoken" {
         WWW_AUTHENTICATE_URI: Url = "www_authenticate_uri", "Where a 401 sends its caller";
-        CAFILE: String = "cafile", "Certificates to trust besides the system's, as PEM";
-        INSECURE: bool = "insecure", "Do not verify Keystone's certificate", .or("false");
         REGION_NAME: String = "region_name", "The region, where [barbican] names none";
         INTERFACE: String = "interface", "The interface of Keystone in the catalogue",
             .or("internal"), .unused("Keystone is asked at auth_url");
         SERVICE_TOKEN_ROLES: Vec<String> = "service_token_roles", "Roles of service tokens",
-            .or("service"), .unused("service tokens are not looked at");
+            .or("service");
         SERVICE_TOKEN_ROLES_REQUIRED: bool = "service_token_roles_required",
             "Whether service tokens need one of those roles",
-            .or("true"), .unused("service tokens are not looked at");
+            .or("true");
     }
 }
 
@@ -171,14 +219,14 @@ options! {
         NUMBER_OF_RETRIES: i64 = "number_of_retries", "How often to ask for a key that was ordered",
             .or("60"), .unused("keys are copied, not ordered");
         SEND_SERVICE_USER_TOKEN: bool = "send_service_user_token",
-            "Send a service token beside a user's",
-            .or("false"), .unused("a user's token is sent alone");
+            "Send the token of [barbican_service_user] beside a user's",
+            .or("false");
     }
 }
 
 auth_options! {
     /// `[barbican_service_user]`
-    barbican_service_user = "barbican_service_user", .unused("a user's token is sent alone") {}
+    barbican_service_user = "barbican_service_user" {}
 }
 
 options! {
@@ -228,6 +276,8 @@ options! {
             "Address to listen on, instead of osapi_volume_listen and its port";
         METRICS_LISTEN: SocketAddr = "metrics_listen",
             "Address to serve /metrics on, for Prometheus; without it there are none";
+        OTLP_ENDPOINT: Url = "otlp_endpoint",
+            "Where traces go, as OTLP over HTTP; without it there are none";
         CREATE_TABLES: bool = "create_tables",
             "Make Cinder's own tables, too, where the database has none (for development)",
             .or("false");

@@ -5,7 +5,7 @@
 //! however many volumes it has and wherever it begins.
 
 use crate::db::{Row, Txn};
-use crate::schema::{DEBTS, HAND_OVERS};
+use crate::schema::{DEBTS, HAND_OVERS, KEY_HOLDERS};
 use crate::volumes::Scope;
 use crate::{DbError, Store, journal, transfers, volumes};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
@@ -121,7 +121,7 @@ impl Store {
         }
         let mut txn = self.db.read().await?;
         let ids = || secrets.iter().map(SecretId::as_str);
-        for table in ["volumes", "snapshots", "backups"] {
+        for table in KEY_HOLDERS {
             let select = Query::select()
                 .column("encryption_key_id")
                 .from(table)
@@ -156,7 +156,8 @@ fn live() -> SelectStatement {
     Query::select()
         .columns(["id", "project_id", "status", "encryption_key_id"])
         .from("volumes")
-        .and_where(Expr::col("deleted").eq(false))
+        // In words for which no index on it is used: SQLite would sort all volumes for each page.
+        .and_where(Expr::col("deleted").not())
         .take()
 }
 

@@ -11,11 +11,21 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-/// Cinder's default `volume_transfer_salt_length`.
-const SALT_DIGITS: usize = 8;
+/// How long new auth keys and their salts are, in hexadecimal digits.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Lengths {
+    /// `volume_transfer_salt_length`.
+    pub salt: usize,
+    /// `volume_transfer_key_length`.
+    pub auth_key: usize,
+}
 
-/// Cinder's default `volume_transfer_key_length`.
-const KEY_DIGITS: usize = 16;
+impl Default for Lengths {
+    /// Cinder's defaults.
+    fn default() -> Self {
+        Self { salt: 8, auth_key: 16 }
+    }
+}
 
 /// What a recipient has to show.
 #[derive(Clone)]
@@ -32,8 +42,8 @@ impl AuthKey {
         &self.0
     }
 
-    pub(crate) fn generate() -> Result<Self, RandomnessFailed> {
-        random_hex(KEY_DIGITS).map(|text| Self(Zeroizing::new(text)))
+    pub(crate) fn generate(digits: usize) -> Result<Self, RandomnessFailed> {
+        random_hex(digits).map(Self)
     }
 
     /// Whether this key has the hash that the transfer's row holds.
@@ -53,8 +63,8 @@ impl fmt::Debug for AuthKey {
 #[derive(Debug)]
 pub(crate) struct RandomnessFailed;
 
-pub(crate) fn generate_salt() -> Result<String, RandomnessFailed> {
-    random_hex(SALT_DIGITS)
+pub(crate) fn generate_salt(digits: usize) -> Result<String, RandomnessFailed> {
+    random_hex(digits).map(|text| text.to_string())
 }
 
 /// The value of `transfers.crypt_hash` (cinder: `transfer/api.py` `_get_crypt_hash`): the
@@ -70,10 +80,12 @@ pub(crate) fn crypt_hash_of(salt: &str, auth_key: &AuthKey) -> String {
     }
 }
 
-fn random_hex(digits: usize) -> Result<String, RandomnessFailed> {
-    let mut bytes = Zeroizing::new(vec![0_u8; digits / 2]);
+fn random_hex(digits: usize) -> Result<Zeroizing<String>, RandomnessFailed> {
+    let mut bytes = Zeroizing::new(vec![0_u8; digits.div_ceil(2)]);
     OsRng.try_fill_bytes(&mut bytes).map_err(|_error| RandomnessFailed)?;
-    Ok(hex::encode(&*bytes))
+    let mut text = Zeroizing::new(hex::encode(&*bytes));
+    text.truncate(digits);
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -99,15 +111,16 @@ mod tests {
     }
 
     #[test]
-    fn generated_keys_and_salts_have_cinders_lengths_and_differ() {
-        let digits = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
-        let (first, second) = (AuthKey::generate().unwrap(), AuthKey::generate().unwrap());
-        assert_eq!(first.reveal().len(), 16);
-        assert!(digits(first.reveal()));
-        assert_ne!(first.reveal(), second.reveal());
-        let salt = generate_salt().unwrap();
-        assert_eq!(salt.len(), 8);
-        assert!(digits(&salt));
+    fn generated_keys_and_salts_have_the_length_that_is_asked_for_and_differ() {
+        let is_hex = |text: &str| text.chars().all(|c| c.is_ascii_hexdigit());
+        assert_eq!(Lengths::default(), Lengths { salt: 8, auth_key: 16 });
+        for digits in [1, 7, 8, 16, 17, 255] {
+            let (key, salt) = (AuthKey::generate(digits).unwrap(), generate_salt(digits).unwrap());
+            for text in [key.reveal(), &salt] {
+                assert!(text.len() == digits && is_hex(text), "{digits}");
+            }
+            assert!(digits < 16 || key.reveal() != salt);
+        }
     }
 
     #[test]

@@ -79,6 +79,7 @@ impl Db {
     pub(crate) async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
         let options = Options::read(&config.url)?;
         let (dialect, max) = (options.dialect(), config.max_connections);
+        let place = options.place();
         let pool = match options {
             Options::Sqlite(file) => {
                 let pool = Pool::Sqlite(Sqlite::open(file, max)?);
@@ -101,7 +102,7 @@ impl Db {
                 pool.connect_with(options).await.map(Pool::MySql)
             }
         }
-        .map_err(|error| ConnectError::Open(error.to_string()))?;
+        .map_err(|error| ConnectError::Open { place, why: error.to_string() })?;
         Ok(Self { pool, dialect, turns: Turns::default(), turnstile: None })
     }
 

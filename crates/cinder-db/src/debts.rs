@@ -1,7 +1,7 @@
 //! Debts: garbage on record until it is paid for.
 
 use crate::db::{Row, Txn};
-use crate::schema::DEBTS;
+use crate::schema::{DEBTS, KEY_HOLDERS};
 use crate::{Committed, DbError, Store, journal};
 use sea_query::{Expr, ExprTrait, OnConflict, Order, Query, SelectStatement, UnionType};
 use std::cmp::min;
@@ -132,14 +132,14 @@ impl Store {
             .await
     }
 
-    /// Whether a live volume, a live snapshot or a live hand-over names this secret. Such a secret
-    /// must never be deleted.
+    /// Whether a live volume, snapshot, backup or hand-over names this secret. Such a secret must
+    /// never be deleted.
     ///
     /// # Errors
     /// [`DbError`].
     pub async fn is_named(&self, secret: &SecretId) -> Result<bool, DbError> {
         let mut select = journal::live_with(secret.as_str());
-        for table in ["volumes", "snapshots"] {
+        for table in KEY_HOLDERS {
             select.union(UnionType::All, naming(table, secret));
         }
         for row in self.db.select(&select).await? {

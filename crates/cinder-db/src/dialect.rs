@@ -48,12 +48,12 @@ impl Dialect {
     /// than a caller waits. MariaDB, and not MySQL, ends a transaction whose process stands still,
     /// so that nobody waits long for the rows that it has locked.
     pub(crate) const MYSQL_SESSION: &'static str = "SET SESSION innodb_lock_wait_timeout = 10 \
-         /*M!100300 , idle_transaction_timeout = 5 */";
+         /*M!100300 , idle_transaction_timeout = 5 , max_statement_time = 60 */";
 
     /// What a connection to PostgreSQL is told first: as on MariaDB, a process that stands still
     /// loses its transaction and the locks of it.
     pub(crate) const POSTGRES_SESSION: &'static str =
-        "SET idle_in_transaction_session_timeout = '5s'";
+        "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '60s'";
 
     /// Starts a transaction that is going to write, so that what is read first, under a lock, is
     /// still true when it is written on. SQLite's lock is taken at once and is on everything (see
@@ -151,16 +151,17 @@ impl Dialect {
     }
 
     /// Takes this database's lock of those who shape the schema, where beginning to write has not
-    /// taken it; 0 when it is not to be had.
+    /// taken it; 0 when it is not to be had. To make an index may take longer than statements do.
     pub(crate) fn lock_schema(self) -> Option<Expr> {
         match self {
             Self::Sqlite => None,
             // "vol-tran"
             Self::Postgres => Some(Expr::cust(
-                "(SELECT 1 FROM (SELECT pg_advisory_xact_lock(8533481217394372974)) AS taken)",
+                "(SELECT 1 FROM (SELECT set_config('statement_timeout', '0', true), \
+                  pg_advisory_xact_lock(8533481217394372974)) AS taken)",
             )),
             Self::MySql => {
-                Some(Expr::cust("GET_LOCK(LEFT(CONCAT('volume_transfer.', DATABASE()), 64), 60)"))
+                Some(Expr::cust("GET_LOCK(LEFT(CONCAT('volume_transfer.', DATABASE()), 64), 50)"))
             }
         }
     }
@@ -223,7 +224,7 @@ impl Definition for TableCreateStatement {
         match dialect {
             Dialect::Sqlite => self.build(SqliteQueryBuilder),
             Dialect::Postgres => self.build(PostgresQueryBuilder),
-            Dialect::MySql => self.build(MysqlQueryBuilder),
+            Dialect::MySql => unlimited(&self.build(MysqlQueryBuilder)),
         }
     }
 }
@@ -233,9 +234,14 @@ impl Definition for IndexCreateStatement {
         match dialect {
             Dialect::Sqlite => self.build(SqliteQueryBuilder),
             Dialect::Postgres => self.build(PostgresQueryBuilder),
-            Dialect::MySql => self.build(MysqlQueryBuilder),
+            Dialect::MySql => unlimited(&self.build(MysqlQueryBuilder)),
         }
     }
+}
+
+/// Without the limit of a session's statements, which MariaDB lifts for one statement alone.
+fn unlimited(sql: &str) -> String {
+    format!("/*M!100300 SET STATEMENT max_statement_time = 0 FOR */ {sql}")
 }
 
 /// How a date is bound.

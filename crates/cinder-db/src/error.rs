@@ -99,6 +99,11 @@ pub enum ConnectError {
     #[error("the database url has a wrong {0}")]
     Url(&'static str),
     /// The URL's options do not parse, or the database does not open.
-    #[error("database does not open: {0}")]
-    Open(String),
+    #[error("{place} does not open: {why}")]
+    Open {
+        /// The file, or which kind of server.
+        place: String,
+        /// The reason.
+        why: String,
+    },
 }

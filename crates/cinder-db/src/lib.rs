@@ -38,7 +38,7 @@ mod volume_types;
 mod volumes;
 
 pub use audit::{AuditedRow, AuditedVolume};
-pub use auth_key::AuthKey;
+pub use auth_key::{AuthKey, Lengths};
 pub use block_storage::{BlockStorageError, Described, NewSnapshot, NewVolume, VolumeChange};
 pub use claims::{AcceptClaim, CancelClaim, ClaimError, InitiateClaim, Offered, RestoreClaim};
 pub use commit::{EndError, Ended, FenceError};

@@ -2,9 +2,10 @@
 //!
 //! Follows cinder: `db/api.py` `quota_reserve`, `reservation_commit`, `reservation_rollback` and
 //! `quota.py` `DbQuotaDriver`, inside the caller's transaction: a refusal leaves nothing behind.
-//! A usage is counted anew when its row is missing or negative. Periodic recounts
-//! (`until_refresh`, `max_age`) are left to Cinder's own operations.
+//! A usage is counted anew when its row is missing or negative, and as often as `until_refresh` and
+//! `max_age` want it.
 
+mod counting;
 mod reservations;
 mod sets;
 
@@ -35,6 +36,10 @@ pub struct QuotaLimits {
     pub use_default_quota_class: bool,
     /// `reservation_expire`, in seconds.
     pub reservation_expire_s: u32,
+    /// `until_refresh`: after so many reservations a usage is counted anew; 0 is never.
+    pub until_refresh: u32,
+    /// `max_age`: after so many seconds, likewise.
+    pub max_age_s: u32,
 }
 
 impl Default for QuotaLimits {
@@ -48,6 +53,8 @@ impl Default for QuotaLimits {
             no_snapshot_gb_quota: false,
             use_default_quota_class: true,
             reservation_expire_s: 86_400,
+            until_refresh: 0,
+            max_age_s: 0,
         }
     }
 }
@@ -98,6 +105,24 @@ pub enum OverQuota {
         /// The limit in GiB.
         limit_gb: i64,
     },
+    /// Cinder's `QuotaUsageOverflow`: no column of a usage holds so much.
+    #[error(
+        "Quota usage would overflow for resources: [{}]. The requested operation would exceed the \
+         maximum allowed value ({MOST_IN_USE}) for quota tracking.",
+        quoted(names)
+    )]
+    Overflow {
+        /// The resources, sorted.
+        names: Vec<String>,
+    },
+}
+
+/// The most that a usage can count.
+pub(crate) const MOST_IN_USE: i64 = 0x7fff_ffff;
+
+/// A list as Python writes it.
+fn quoted(names: &[String]) -> String {
+    names.iter().map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", ")
 }
 
 /// What quotas count.
@@ -163,17 +188,22 @@ impl Charge {
 
 /// Why [`reserve`] reserved nothing.
 #[derive(Debug)]
-pub(crate) struct Exceeded {
+pub(crate) enum Exceeded {
     /// The resource, the limit, and what is in use and reserved, sorted by the resource's name.
-    overs: Vec<(String, i64, i64)>,
+    Limits(Vec<(String, i64, i64)>),
+    /// The resources of which there would be more than can be counted, sorted.
+    Columns(Vec<String>),
 }
 
 impl Exceeded {
     /// Cinder's choice of what to complain about (cinder: `quota_utils.py`
     /// `process_reserve_over_quota`): the first gigabytes, else the first of the kind.
     pub(crate) fn explain(self, kind: Kind, requested: i64) -> OverQuota {
-        let mut overs = self.overs.into_iter();
-        let Some((name, quota, consumed)) = overs.next() else {
+        let overs = match self {
+            Self::Limits(overs) => overs,
+            Self::Columns(names) => return OverQuota::Overflow { names },
+        };
+        let Some((name, quota, consumed)) = overs.into_iter().next() else {
             return OverQuota::Snapshots { allowed: 0 };
         };
         if name.contains("gigabytes") {

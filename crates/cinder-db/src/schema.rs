@@ -20,7 +20,10 @@ const DEFAULT_QUOTAS: [(&str, i64); 4] =
     [("volumes", 10), ("snapshots", 10), ("gigabytes", 1000), ("per_volume_gigabytes", -1)];
 
 /// The newest migration of our tables.
-const NEWEST: i64 = 2;
+const NEWEST: i64 = 3;
+
+/// Cinder's tables whose live rows name secrets, all in `encryption_key_id`.
+pub(crate) const KEY_HOLDERS: [&str; 3] = ["volumes", "snapshots", "backups"];
 
 pub(crate) const HAND_OVERS: &str = "volume_transfer_hand_overs";
 pub(crate) const DEBTS: &str = "volume_transfer_debts";
@@ -131,6 +134,11 @@ async fn migrate(txn: &mut Txn) -> Result<(), DbError> {
     if found < 2 {
         create_indexes(txn).await?;
         record_migration(txn, 2).await?;
+    }
+    if found < 3 {
+        // Backups, too, name secrets that are looked up.
+        index(txn, "volume_transfer_backups_key_idx", "backups", "encryption_key_id").await?;
+        record_migration(txn, 3).await?;
     }
     Ok(())
 }
@@ -262,10 +270,19 @@ async fn create_indexes(txn: &mut Txn) -> Result<(), DbError> {
         ("volume_transfer_quotas_project_idx", "quotas", "project_id"),
         ("volume_transfer_debts_hand_over_idx", DEBTS, "hand_over_id"),
     ] {
-        let index = Index::create().if_not_exists().name(name).table(table).col(column).take();
-        txn.define(&index).await?;
+        index(txn, name, table, column).await?;
     }
     Ok(())
+}
+
+async fn index(
+    txn: &mut Txn,
+    name: &'static str,
+    table: &'static str,
+    column: &'static str,
+) -> Result<(), DbError> {
+    let index = Index::create().if_not_exists().name(name).table(table).col(column).take();
+    txn.define(&index).await
 }
 
 fn text(txn: &Txn, name: &'static str) -> ColumnDef {
@@ -281,4 +298,20 @@ async fn record_migration(txn: &mut Txn, version: i64) -> Result<(), DbError> {
         .values_panic([version.into(), txn.now_ms()])
         .take();
     txn.execute(&insert).await.map(|_rows| ())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_table_of_cinders_that_names_secrets_is_known() {
+        let columns = CINDER_TABLES.lines().filter_map(|line| {
+            let (table, column) = line.strip_prefix("column ")?.split_once(' ')?;
+            column.contains("key_id").then(|| format!("{table} {column}"))
+        });
+        let of = |table: &&str| format!("{table} encryption_key_id VARCHAR(36)");
+        let expected: Vec<_> = KEY_HOLDERS.iter().map(of).collect();
+        assert_eq!(columns.collect::<Vec<_>>(), expected);
+    }
 }

@@ -9,8 +9,9 @@ use std::sync::Arc;
 #[derive(Clone)]
 pub struct StoreConfig {
     /// As `[database] connection` of `cinder.conf`: `mysql+pymysql://cinder:…@db/cinder`,
-    /// `postgresql://cinder:…@db/cinder`. A file of SQLite is `sqlite:///var/lib/cinder.sqlite`,
-    /// and `?mode=rwc` creates it.
+    /// `postgresql://cinder:…@db/cinder`. A file of SQLite is
+    /// `sqlite:////var/lib/cinder.sqlite`, with three slashes relative to the working directory;
+    /// `?mode=rwc` creates it.
     pub url: String,
     /// The size of the pool.
     pub max_connections: u32,

@@ -66,13 +66,22 @@ impl Keystone {
         Ok(Issued { token, identity: identity(&reply)? })
     }
 
-    /// Asks whose `subject` is, authenticated by `own`: `GET /v3/auth/tokens?nocatalog`.
+    /// Asks whose `subject` is, authenticated by `own`: `GET /v3/auth/tokens?nocatalog`. Keystone
+    /// tells of a token that has ended only where `ended_too` asks for it.
     ///
     /// # Errors
     /// [`ValidateError::InvalidToken`] for Keystone's 404, [`ValidateError::OwnTokenRefused`] for
     /// its 401 (keystonemiddleware: `auth_token/_identity.py`), anything else is unavailable.
-    pub async fn validate(&self, own: &Token, subject: &Token) -> Result<Identity, ValidateError> {
-        let call = self.service.call(Method::GET, PATH).query("nocatalog", "");
+    pub async fn validate(
+        &self,
+        own: &Token,
+        subject: &Token,
+        ended_too: bool,
+    ) -> Result<Identity, ValidateError> {
+        let mut call = self.service.call(Method::GET, PATH).query("nocatalog", "");
+        if ended_too {
+            call = call.query("allow_expired", "1");
+        }
         let call = call.token(own).secret_header(SUBJECT_TOKEN, subject);
         let reply = call.send(&[StatusCode::OK]).await.map_err(|failure| {
             if failure.is_refusal(404) {

@@ -21,7 +21,7 @@ pub use credentials::{ApplicationCredential, Credentials, DomainRef, ProjectRef,
 pub use identity::{Catalog, Identity};
 pub use keystone::{Issued, Keystone, ValidateError};
 pub use session::ServiceSession;
-pub use validator::{CacheLimits, Validator};
+pub use validator::{CacheLimits, ServiceTokens, Validator};
 
 /// The wall clock, in UTC. Token times are Keystone's, so both clocks are assumed to agree to
 /// within seconds.

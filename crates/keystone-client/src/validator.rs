@@ -1,5 +1,9 @@
 //! Whose a caller's token is, remembered for a short while.
 //!
+//! A service that acts for its user sends a token of its own beside the user's, which may have
+//! ended meanwhile: it is believed nevertheless, as far as Keystone still knows it
+//! (keystonemiddleware: `auth_token/__init__.py` `process_request`).
+//!
 //! Invariants: the cache holds digests, never tokens; it holds at most `capacity` identities,
 //! none for longer than `max_age` and none past its token's end; a refused or failed validation
 //! is not remembered. A revoked token may pass for up to `max_age`, as it does with
@@ -31,12 +35,29 @@ impl Default for CacheLimits {
     }
 }
 
+/// Whose tokens may stand beside a user's. The names are those of `[keystone_authtoken]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServiceTokens {
+    /// `service_token_roles`: one of these lets the user's token have ended.
+    pub roles: Vec<String>,
+    /// `service_token_roles_required`: whether a token without any of them is refused, and the
+    /// request with it.
+    pub roles_required: bool,
+}
+
+impl Default for ServiceTokens {
+    fn default() -> Self {
+        Self { roles: vec!["service".to_owned()], roles_required: true }
+    }
+}
+
 /// Validates callers' tokens with the service's own.
 pub struct Validator {
     keystone: Keystone,
     session: Arc<ServiceSession>,
     clock: Clock,
     limits: CacheLimits,
+    service_tokens: ServiceTokens,
     known: Mutex<HashMap<[u8; 32], Known>>,
 }
 
@@ -52,16 +73,42 @@ impl Validator {
         session: Arc<ServiceSession>,
         clock: Clock,
         limits: CacheLimits,
+        service_tokens: ServiceTokens,
     ) -> Self {
-        Self { keystone, session, clock, limits, known: Mutex::default() }
+        Self { keystone, session, clock, limits, service_tokens, known: Mutex::default() }
     }
 
-    /// The owner of `subject`.
+    /// The owner of `subject`, beside which the token of a service may have been sent.
     ///
     /// # Errors
-    /// As [`Keystone::validate`]; the service's own token is renewed once before
+    /// As [`Keystone::validate`], of either token; the service's own token is renewed once before
     /// [`ValidateError::OwnTokenRefused`] is returned.
-    pub async fn validate(&self, subject: &Token) -> Result<Arc<Identity>, ValidateError> {
+    pub async fn validate(
+        &self,
+        subject: &Token,
+        beside: Option<&Token>,
+    ) -> Result<Arc<Identity>, ValidateError> {
+        let may_have_ended = match beside {
+            Some(beside) => self.vouches(&*self.look_up(beside, false).await?)?,
+            None => false,
+        };
+        self.look_up(subject, may_have_ended).await
+    }
+
+    /// Whether whoever sent a token beside a user's may vouch for one that has ended.
+    fn vouches(&self, sender: &Identity) -> Result<bool, ValidateError> {
+        let ServiceTokens { roles, roles_required } = &self.service_tokens;
+        match sender.roles.iter().any(|role| roles.contains(role)) {
+            false if *roles_required => Err(ValidateError::InvalidToken),
+            has_role => Ok(has_role),
+        }
+    }
+
+    async fn look_up(
+        &self,
+        subject: &Token,
+        ended_too: bool,
+    ) -> Result<Arc<Identity>, ValidateError> {
         let digest: [u8; 32] = Sha256::digest(subject.expose()).into();
         if let Some(known) = self.known().get(&digest)
             && (self.clock)() < known.until
@@ -69,23 +116,24 @@ impl Validator {
             return Ok(known.identity.clone());
         }
         let identity =
-            match self.ask(subject).await {
-                Err(ValidateError::OwnTokenRefused) => self.ask(subject).await?,
+            match self.ask(subject, ended_too).await {
+                Err(ValidateError::OwnTokenRefused) => self.ask(subject, ended_too).await?,
                 outcome @ (Ok(_)
                 | Err(ValidateError::InvalidToken | ValidateError::Unavailable(_))) => outcome?,
             };
         let now = (self.clock)();
-        if identity.expires_at <= now {
+        let identity = Arc::new(identity);
+        if identity.expires_at > now {
+            self.remember(digest, &identity, now);
+        } else if !ended_too {
             return Err(ValidateError::InvalidToken);
         }
-        let identity = Arc::new(identity);
-        self.remember(digest, &identity, now);
         Ok(identity)
     }
 
-    async fn ask(&self, subject: &Token) -> Result<Identity, ValidateError> {
+    async fn ask(&self, subject: &Token, ended_too: bool) -> Result<Identity, ValidateError> {
         let own = self.session.token().await.map_err(ValidateError::Unavailable)?;
-        let answer = self.keystone.validate(&own.token, subject).await;
+        let answer = self.keystone.validate(&own.token, subject, ended_too).await;
         if matches!(answer, Err(ValidateError::OwnTokenRefused)) {
             self.session.invalidate(&own.token);
         }

@@ -183,7 +183,8 @@ async fn a_token_without_project_has_none() {
         unscoped["token"].as_object_mut().unwrap().remove(field);
     }
     let (_server, keystone) = keystone(ResponseTemplate::new(200).set_body_json(unscoped)).await;
-    let identity = keystone.validate(&Token::new("own"), &Token::new("subject")).await.unwrap();
+    let identity =
+        keystone.validate(&Token::new("own"), &Token::new("subject"), false).await.unwrap();
     assert_eq!((identity.project, identity.project_name), (None, None));
     assert!(identity.roles.is_empty());
 }
@@ -264,7 +265,7 @@ async fn a_validation_says_who_was_refused() {
     for (reply, expected) in cases {
         let (server, keystone) = keystone(reply).await;
         let (own, subject) = (Token::new("own-t0ken"), Token::new("subject-t0ken"));
-        let found = keystone.validate(&own, &subject).await.unwrap_err();
+        let found = keystone.validate(&own, &subject, false).await.unwrap_err();
         assert_eq!(found, expected);
         assert!(!format!("{found} {found:?}").contains("t0ken"));
         let request = &server.received_requests().await.unwrap()[0];

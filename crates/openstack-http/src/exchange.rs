@@ -42,6 +42,18 @@ pub enum Broken {
     TooLong(usize),
 }
 
+impl Broken {
+    /// In one word, for metrics and traces.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::TimedOut(_) => "timed_out",
+            Self::NotConnected(_) => "not_connected",
+            Self::Closed(_) => "closed",
+            Self::TooLong(_) => "too_long",
+        }
+    }
+}
+
 /// What one call may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

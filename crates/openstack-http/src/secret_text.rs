@@ -8,19 +8,19 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 macro_rules! secret_texts {
-    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+    ($($(#[$doc:meta])* $vis:vis $name:ident;)*) => {$(
         $(#[$doc])*
         #[derive(Clone)]
-        pub struct $name(Zeroizing<String>);
+        $vis struct $name(Zeroizing<String>);
 
         impl $name {
             /// Takes the text over.
-            pub fn new(text: impl Into<String>) -> Self {
+            $vis fn new(text: impl Into<String>) -> Self {
                 Self(Zeroizing::new(text.into()))
             }
 
             /// The text itself, to be sent to the service that it is meant for.
-            pub fn expose(&self) -> &str {
+            $vis fn expose(&self) -> &str {
                 &self.0
             }
         }
@@ -42,8 +42,43 @@ macro_rules! secret_texts {
 }
 
 secret_texts! {
-    /// A Keystone token, the caller's or the service's own.
-    Token;
+    Text;
     /// A password, or the secret of an application credential.
-    Password;
+    pub Password;
+}
+
+/// A Keystone token, the caller's or the service's own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    text: Text,
+    beside: Option<Text>,
+}
+
+impl Token {
+    /// Takes the text over.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: Text::new(text), beside: None }
+    }
+
+    /// The text itself, to be sent to the service that it is meant for.
+    pub fn expose(&self) -> &str {
+        self.text.expose()
+    }
+
+    /// This token, beside which a service that acts for its user sends its own.
+    #[must_use]
+    pub fn beside(&self, services: &Self) -> Self {
+        Self { text: self.text.clone(), beside: Some(services.text.clone()) }
+    }
+
+    /// What is sent beside it.
+    pub(crate) fn companion(&self) -> Option<Self> {
+        self.beside.clone().map(|text| Self { text, beside: None })
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(..)")
+    }
 }

@@ -21,6 +21,8 @@ use zeroize::Zeroizing;
 
 /// The header that carries the caller's token.
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+/// The header that carries the token of a service that acts for the caller.
+const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 /// The header that carries a request id across services (oslo.middleware: `request_id.py`).
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -100,9 +102,13 @@ pub struct Call<'a> {
 }
 
 impl Call<'_> {
-    /// Authenticates the request.
+    /// Authenticates the request, with the token of the service beside the user's if there is one.
     pub fn token(self, token: &Token) -> Self {
-        self.secret_header(AUTH_TOKEN, token)
+        let call = self.secret_header(AUTH_TOKEN, token);
+        match token.companion() {
+            Some(beside) => call.secret_header(SERVICE_TOKEN, &beside),
+            None => call,
+        }
     }
 
     /// Adds a header that carries a token. One that no header can carry is refused with 401, as

@@ -79,7 +79,7 @@ impl Database {
     pub async fn create() -> Self {
         let Some(server) = server() else {
             let directory = tempfile::tempdir().expect("directory");
-            let url = format!("sqlite://{}/cinder.db?mode=rwc", directory.path().display());
+            let url = format!("sqlite:///{}/cinder.db?mode=rwc", directory.path().display());
             let raw = Raw::open(&url).await;
             return Self { kind: Kind::Sqlite, url, raw, place: Place::Directory(directory) };
         };

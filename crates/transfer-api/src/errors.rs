@@ -86,6 +86,7 @@ fn over_quota(error: &OverQuota) -> Fault {
         OverQuota::Volumes { .. } => "VolumeLimitExceeded: ",
         OverQuota::Snapshots { .. } => "SnapshotLimitExceeded: ",
         OverQuota::VolumeSize { .. } => "VolumeSizeExceedsLimit: ",
+        OverQuota::Overflow { .. } => "QuotaUsageOverflow: ",
     };
     Fault::over_limit(format!("{class}{error}"))
 }
@@ -170,6 +171,15 @@ mod tests {
                 quota(OverQuota::Snapshots { allowed: 1 }),
                 413,
                 "SnapshotLimitExceeded: Maximum number of snapshots allowed (1) exceeded",
+            ),
+            (
+                quota(OverQuota::Overflow {
+                    names: vec!["gigabytes".to_owned(), "volumes".to_owned()],
+                }),
+                413,
+                "QuotaUsageOverflow: Quota usage would overflow for resources: ['gigabytes', \
+                 'volumes']. The requested operation would exceed the maximum allowed value \
+                 (2147483647) for quota tracking.",
             ),
             (
                 quota(OverQuota::VolumeSize { size_gb: 2, limit_gb: 1 }),

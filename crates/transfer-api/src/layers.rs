@@ -22,6 +22,7 @@ use tracing::{Instrument, Span, field};
 use transfer_metrics::{API_DURATION, API_REQUESTS};
 
 const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+const SERVICE_TOKEN: HeaderName = HeaderName::from_static("x-service-token");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-openstack-request-id");
 const COMPUTE_REQUEST_ID: HeaderName = HeaderName::from_static("x-compute-request-id");
 /// The methods that metrics tell apart; a caller may invent any number of others.
@@ -141,8 +142,9 @@ fn take_back_expired(api: &Api, context: Context) {
 
 /// Whose the request's token is. Lets the engine pay what the token's project owes.
 async fn validate(api: &Api, headers: &HeaderMap) -> Result<Context, Response> {
-    let token = token(headers).ok_or_else(fault::unauthorized)?;
-    let identity = match api.validator.validate(&token).await {
+    let token = token_in(headers, &AUTH_TOKEN).ok_or_else(fault::unauthorized)?;
+    let beside = token_in(headers, &SERVICE_TOKEN);
+    let identity = match api.validator.validate(&token, beside.as_ref()).await {
         Ok(identity) => identity,
         Err(ValidateError::InvalidToken) => return Err(fault::unauthorized()),
         Err(error @ (ValidateError::OwnTokenRefused | ValidateError::Unavailable(_))) => {
@@ -160,8 +162,8 @@ async fn validate(api: &Api, headers: &HeaderMap) -> Result<Context, Response> {
     Ok(context)
 }
 
-fn token(headers: &HeaderMap) -> Option<Token> {
-    let token = headers.get(AUTH_TOKEN)?.to_str().ok()?;
+fn token_in(headers: &HeaderMap, name: &HeaderName) -> Option<Token> {
+    let token = headers.get(name)?.to_str().ok()?;
     Some(token).filter(|token| !token.is_empty()).map(Token::new)
 }
 

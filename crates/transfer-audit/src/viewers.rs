@@ -75,6 +75,19 @@ impl Viewer {
         &self.project
     }
 
+    /// Who lends the authority of its project.
+    ///
+    /// # Errors
+    /// When Keystone gives no token.
+    pub async fn caller(&self) -> Result<Caller, Failure> {
+        Ok(Caller {
+            project: self.project.clone(),
+            user: self.user.clone(),
+            is_admin: false,
+            token: self.session.token().await?.token.clone(),
+        })
+    }
+
     /// Its user.
     pub fn user(&self) -> &UserId {
         &self.user
@@ -194,12 +207,7 @@ impl Viewers {
     pub(crate) async fn callers(&self, projects: &[&ProjectId]) -> Result<Vec<Caller>, Failure> {
         let mut callers = Vec::new();
         for viewer in projects.iter().filter_map(|project| self.of(project)) {
-            callers.push(Caller {
-                project: viewer.project.clone(),
-                user: viewer.user.clone(),
-                is_admin: false,
-                token: viewer.session.token().await?.token.clone(),
-            });
+            callers.push(viewer.caller().await?);
         }
         Ok(callers)
     }

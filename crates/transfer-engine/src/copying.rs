@@ -6,6 +6,7 @@ use crate::measured::phase;
 use crate::{Caller, Engine};
 use barbican_client::{ContentType, FillFailure, KeyBytes, Metadata, SecretType};
 use cinder_db::Committed;
+use keystone_client::ServiceSession;
 use openstack_http::{Failure, Token, Unknown};
 use std::collections::BTreeMap;
 use std::fmt;
@@ -231,7 +232,7 @@ fn contradicts(bytes: &KeyBytes, metadata: &Metadata) -> bool {
 }
 
 impl Engine {
-    /// Runs a call under an authority. The service's own token is renewed once when it is refused;
+    /// Runs a call under an authority. A token of the service's is renewed once when it is refused;
     /// a project's authority is the token of one of the callers or nothing.
     pub(crate) async fn with_authority<T, F>(
         &self,
@@ -244,12 +245,13 @@ impl Engine {
     {
         match authority {
             Authority::Service => {
-                let token = self.service_token().await?;
+                let own = &self.0.accounts.own;
+                let token = service_token(own).await?;
                 match call(token.clone()).await {
                     Err(failure) if failure.is_refusal(401) => {
-                        self.0.service.invalidate(&token);
+                        own.invalidate(&token);
                         // Still refused: a matter of the deployment, not of this caller's token.
-                        match call(self.service_token().await?).await {
+                        match call(service_token(own).await?).await {
                             Err(failure) if failure.is_refusal(401) => Err(not_the_callers()),
                             outcome => outcome,
                         }
@@ -258,7 +260,7 @@ impl Engine {
                 }
             }
             Authority::Project(project) => match callers.iter().find(|c| c.project == *project) {
-                Some(caller) => call(caller.token.clone()).await,
+                Some(caller) => self.with_users_token(&caller.token, call).await,
                 None => Err(Failure::Refused(openstack_http::Refusal {
                     status: 403,
                     message: format!("the authority of project {project} is not at hand"),
@@ -267,12 +269,35 @@ impl Engine {
         }
     }
 
-    async fn service_token(&self) -> Result<Token, Failure> {
-        match self.0.service.token().await {
-            Ok(issued) => Ok(issued.token.clone()),
-            Err(Failure::Refused(_)) => Err(not_the_callers()),
-            Err(unknown @ Failure::Unknown(_)) => Err(unknown),
+    /// Runs a call with a user's token and, where the service has an account for that, its own
+    /// token beside it. Which of the two a 401 is about nobody tells.
+    async fn with_users_token<T, F>(
+        &self,
+        token: &Token,
+        call: impl Fn(Token) -> F + Send,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, Failure>> + Send,
+    {
+        let Some(session) = &self.0.accounts.beside_users else {
+            return call(token.clone()).await;
+        };
+        let beside = service_token(session).await?;
+        match call(token.beside(&beside)).await {
+            Err(failure) if failure.is_refusal(401) => {
+                session.invalidate(&beside);
+                call(token.beside(&service_token(session).await?)).await
+            }
+            outcome => outcome,
         }
+    }
+}
+
+async fn service_token(session: &ServiceSession) -> Result<Token, Failure> {
+    match session.token().await {
+        Ok(issued) => Ok(issued.token.clone()),
+        Err(Failure::Refused(_)) => Err(not_the_callers()),
+        Err(unknown @ Failure::Unknown(_)) => Err(unknown),
     }
 }
 

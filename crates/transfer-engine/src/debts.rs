@@ -6,6 +6,7 @@ use crate::{Caller, Engine, measured};
 use cinder_db::{Committed, DbError, Ended, SettledEnd};
 use openstack_http::Failure;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tracing::Instrument as _;
 use transfer_core::{Authority, Debt, Payment, Refusal, SecretId, Settlement};
 
 /// What a round of payments came to.
@@ -57,7 +58,7 @@ impl Engine {
             Vec::new()
         });
         let engine = self.clone();
-        self.spawn(async move {
+        self.spawn(measured::step("pay_debts"), async move {
             if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {
                 tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
@@ -114,8 +115,18 @@ impl Engine {
         debt: &Committed<Debt>,
         callers: &[Caller],
     ) -> Result<Settlement, DbError> {
-        let id = debt.id();
-        Ok(match self.delete_garbage(&debt.payment(), callers).await? {
+        let (id, span) = (debt.id(), measured::step("payment"));
+        let payment = debt.payment();
+        let attempt = self.delete_garbage(&payment, callers).instrument(span.clone()).await?;
+        measured::ended(
+            &span,
+            match &attempt {
+                Ok(()) => "paid",
+                Err(Failure::Refused(_)) => "refused",
+                Err(Failure::Unknown(_)) => "unknown",
+            },
+        );
+        Ok(match attempt {
             Ok(()) => Settlement::Paid,
             Err(Failure::Refused(no)) => {
                 let refusal = Refusal { status: no.status, message: no.message };
@@ -150,7 +161,9 @@ impl Engine {
         callers: &[Caller],
     ) -> Result<Result<(), Failure>, DbError> {
         if self.0.store.is_named(secret).await? {
-            let message = format!("secret {secret} is still named by a volume or a snapshot");
+            let message = format!(
+                "secret {secret} is still named by a volume, a snapshot, a backup or a hand-over"
+            );
             return Ok(Err(openstack_http::Refusal { status: 409, message }.into()));
         }
         let barbican = &self.0.barbican;

@@ -1,7 +1,7 @@
 //! From a claim to its end: the loop that asks the protocol what comes next.
 
 use crate::copying::{Attempt, Copying};
-use crate::measured::phase;
+use crate::measured::{phase, step};
 use crate::{Caller, Engine, TransferError};
 use cinder_db::{Committed, EndError, Ended, FenceError};
 use futures::future::join_all;
@@ -44,7 +44,8 @@ impl Engine {
 
     fn settle_later(&self, ended: Ended, callers: &[Caller]) {
         let (engine, callers) = (self.clone(), callers.to_vec());
-        self.spawn(async move { engine.settle_end(ended, &callers).await });
+        let settling = async move { engine.settle_end(ended, &callers).await };
+        self.spawn(step("settle"), settling);
     }
 
     async fn run(

@@ -1,6 +1,7 @@
 //! Offers that have expired: their keys go back with the token of whoever of their project calls
 //! next, by the ordinary cancel. Until then nobody can accept them, and nothing else happens.
 
+use crate::measured::step;
 use crate::rounds::Round;
 use crate::{Caller, Engine, TransferError};
 use cinder_db::{ClaimError, DbError, ExpiredOffer, Scope};
@@ -24,7 +25,7 @@ impl Engine {
         }
         let round = self.begin_round(&self.0.taking_back, &caller.project)?;
         let engine = self.clone();
-        Some(self.spawn(async move {
+        Some(self.spawn(step("take_back_expired"), async move {
             let all_went = engine.take_back_each(caller, may).await;
             engine.end_round(round, all_went).await;
         }))
@@ -42,7 +43,7 @@ impl Engine {
     }
 
     /// Whether whatever was tried went well. The caller's token is gone afterwards.
-    async fn take_back_each(
+    pub(crate) async fn take_back_each(
         &self,
         caller: Caller,
         may: impl Fn(&ExpiredOffer) -> bool + Send + Sync,

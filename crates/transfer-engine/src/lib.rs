@@ -47,7 +47,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing::Instrument as _;
+use tracing::{Instrument as _, Span};
 use transfer_core::{HandOverId, ProjectId, TransferId, UserId, VolumeId};
 
 /// Who calls, and the token that lends its authority for the length of the request.
@@ -99,10 +99,25 @@ pub struct Offered {
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
+/// The service's accounts with Keystone.
+pub struct Accounts {
+    /// Its own, with whose authority keys are kept and deleted.
+    pub own: Arc<ServiceSession>,
+    /// The one whose token goes to Barbican beside a user's, if any does: Barbican then takes a
+    /// user's token that has ended in the meantime.
+    pub beside_users: Option<Arc<ServiceSession>>,
+}
+
+impl From<Arc<ServiceSession>> for Accounts {
+    fn from(own: Arc<ServiceSession>) -> Self {
+        Self { own, beside_users: None }
+    }
+}
+
 struct Inner {
     store: Store,
     barbican: Barbican,
-    service: Arc<ServiceSession>,
+    accounts: Accounts,
     limits: QuotaLimits,
     options: Options,
     admission: Admission,
@@ -116,12 +131,12 @@ struct Inner {
 }
 
 impl Engine {
-    /// An engine on this database, key manager and service account. Starts nothing by itself; see
+    /// An engine on this database, key manager and these accounts. Starts nothing by itself; see
     /// [`Engine::start_recovery`].
     pub fn new(
         store: Store,
         barbican: Barbican,
-        service: Arc<ServiceSession>,
+        accounts: impl Into<Accounts>,
         limits: QuotaLimits,
         options: Options,
     ) -> Self {
@@ -134,7 +149,7 @@ impl Engine {
             admission,
             store,
             barbican,
-            service,
+            accounts: accounts.into(),
             limits,
             options,
             tasks: TaskTracker::new(),
@@ -167,6 +182,7 @@ impl Engine {
                 no_snapshots: offer.no_snapshots,
                 encrypted_allowed: offer.encrypted_allowed,
                 expire_after: engine.0.options.expire_after,
+                lengths: engine.0.options.lengths,
                 lease: engine.0.options.lease,
             };
             let claimed = phase("claim", engine.0.store.claim_initiate(&claim)).await?;
@@ -256,7 +272,8 @@ impl Engine {
             drop(permit);
             outcome
         };
-        match self.spawn(measured::operation(name, operation)).await {
+        let span = measured::step(name);
+        match self.spawn(span.clone(), measured::operation(name, span, operation)).await {
             Ok(outcome) => outcome,
             Err(failed) => match failed.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),
@@ -277,13 +294,15 @@ impl Engine {
         }
     }
 
-    /// Begins a task that belongs to the request that runs: same span, same request id.
+    /// Begins a task that belongs to the request that runs: same request id, a step of the same
+    /// trace, and in any case a span by which its request is known.
     fn spawn<T: Send + 'static>(
         &self,
+        step: Span,
         task: impl Future<Output = T> + Send + 'static,
     ) -> JoinHandle<T> {
         let task = RequestId::during(RequestId::current(), Box::pin(task));
-        self.0.tasks.spawn(task.in_current_span())
+        self.0.tasks.spawn(task.instrument(step.or_current()))
     }
 }
 

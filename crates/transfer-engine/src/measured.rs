@@ -1,4 +1,8 @@
-//! What the engine tells of itself in metrics: how operations end, how long their phases take.
+//! What the engine tells of itself in metrics and traces: how operations end, how long their phases
+//! take.
+//!
+//! A step has a span that is there for traces alone: where nobody collects them it is never made,
+//! and the step runs in the span that is there already. Names and outcomes are words of this crate.
 
 use crate::TransferError;
 use crate::debts::Payments;
@@ -6,20 +10,43 @@ use crate::recovery::Recovered;
 use cinder_db::DbError;
 use std::future::Future;
 use tokio::time::Instant;
+use tracing::{Instrument as _, Span, field};
 use transfer_metrics::{
     NO_LABELS, OPERATION_DURATION, OPERATIONS, PAYMENTS, PHASE_DURATION, RECOVERED, RECOVERY_PASSES,
 };
 
-/// Runs an operation, and tells how it ended.
+/// The span of a step, for traces.
+pub(crate) fn step(name: &'static str) -> Span {
+    tracing::trace_span!(
+        target: "transfer_engine::step",
+        "step",
+        otel.name = name,
+        outcome = field::Empty,
+        otel.status_code = field::Empty,
+    )
+}
+
+/// Says in its span how a step ended.
+pub(crate) fn ended(step: &Span, outcome: &'static str) {
+    step.record("outcome", outcome);
+    if !matches!(outcome, "done" | "paid") {
+        step.record("otel.status_code", "ERROR");
+    }
+}
+
+/// Runs an operation in its span, and tells how it ended.
 pub(crate) async fn operation<T>(
     name: &'static str,
+    span: Span,
     work: impl Future<Output = Result<T, TransferError>>,
 ) -> Result<T, TransferError> {
     let begun = Instant::now();
-    let ended = work.await;
-    OPERATIONS.add([name, ended.as_ref().map_or_else(TransferError::outcome, |_| "done")], 1);
+    let outcome = work.await;
+    let word = outcome.as_ref().map_or_else(TransferError::outcome, |_| "done");
+    ended(&span, word);
+    OPERATIONS.add([name, word], 1);
     OPERATION_DURATION.record([name], begun.elapsed());
-    ended
+    outcome
 }
 
 /// Tells of an operation whose turn never came.
@@ -32,10 +59,12 @@ pub(crate) async fn phase<T, E>(
     name: &'static str,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let begun = Instant::now();
-    let ended = work.await;
-    PHASE_DURATION.record([name, if ended.is_ok() { "done" } else { "failed" }], begun.elapsed());
-    ended
+    let (begun, span) = (Instant::now(), step(name));
+    let outcome = work.instrument(span.clone()).await;
+    let word = if outcome.is_ok() { "done" } else { "failed" };
+    ended(&span, word);
+    PHASE_DURATION.record([name, word], begun.elapsed());
+    outcome
 }
 
 /// Tells what came of a round of payments.

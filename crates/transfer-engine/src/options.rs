@@ -1,8 +1,9 @@
-//! How long the engine waits, and for what.
+//! How long the engine waits, and for what; what new offers are like.
 
+use cinder_db::Lengths;
 use std::time::Duration;
 
-/// The engine's times.
+/// The engine's times, and its choices.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// How long a claim excludes others without a sign of life, on the database's clock.
@@ -23,6 +24,8 @@ pub struct Options {
     pub longest_wait: Duration,
     /// How long an offer can be accepted, in whole seconds; without it, until it is taken back.
     pub expire_after: Option<Duration>,
+    /// How long the auth keys of new offers, and their salts, are.
+    pub lengths: Lengths,
     /// How long an ended hand-over stays in the journal, so that a lost commit can be read back.
     pub remember_ended: Duration,
 }
@@ -39,6 +42,7 @@ impl Default for Options {
             hand_overs_waiting: 1024,
             longest_wait: Duration::from_secs(10),
             expire_after: None,
+            lengths: Lengths::default(),
             remember_ended: Duration::from_secs(3600),
         }
     }

@@ -1,11 +1,13 @@
 //! Recovery: what any replica does at start and every few seconds, for all of them.
 //!
 //! It takes over claims whose lease is over, aborts them, and pays what the service owes. It knows
-//! no caller's token, so a user's debts, and offers that have expired, wait for their project.
+//! no caller's token, so a user's debts, and offers that have expired, wait for their project, or
+//! for an operator who has its credentials.
 
 use crate::debts::Payments;
-use crate::{Engine, measured};
+use crate::{Caller, Engine, measured};
 use cinder_db::DbError;
+use transfer_core::Authority;
 
 /// What one pass of recovery did.
 #[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
@@ -43,6 +45,19 @@ impl Engine {
         recovered.payments.add(self.pay(&due, &[]).await?);
         self.0.store.forget_ended(self.0.options.remember_ended).await?;
         Ok(recovered)
+    }
+
+    /// Ends what waits for the caller's project, as its next request would, and all of it: debts,
+    /// due or not, and offers that have expired.
+    ///
+    /// # Errors
+    /// [`DbError`]; what was done stays done.
+    pub async fn recover_for(&self, caller: &Caller) -> Result<Payments, DbError> {
+        let authority = Authority::Project(caller.project.clone());
+        let owed = self.0.store.debts_of(&authority, u64::from(u32::MAX)).await?;
+        let payments = self.pay(&owed, std::slice::from_ref(caller)).await?;
+        self.take_back_each(caller.clone(), |_offer| true).await;
+        Ok(payments)
     }
 
     /// Runs passes until the engine shuts down: one at once, then one each period.

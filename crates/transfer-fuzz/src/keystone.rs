@@ -10,7 +10,7 @@ use crate::runtime::block_on;
 use crate::script::{Said, Script};
 use keystone_client::{
     ApplicationCredential, CacheLimits, Catalog, Clock, Credentials, DomainRef, Identity, Issued,
-    Keystone, ProjectRef, ServiceSession, UserRef, ValidateError, Validator,
+    Keystone, ProjectRef, ServiceSession, ServiceTokens, UserRef, ValidateError, Validator,
 };
 use openstack_http::{Failure, Password, Token};
 use serde_json::Value;
@@ -50,13 +50,19 @@ pub(crate) fn check(input: &[u8]) {
     let (own, subject) = (Token::new(OWN), Token::new(SUBJECT));
     match call.trim_ascii() {
         b"validate" => {
-            let outcome = block_on(keystone.validate(&own, &subject));
+            let outcome = block_on(keystone.validate(&own, &subject, false));
             check_validated(&outcome, &script.played());
         }
         b"validator" => {
             let session = Arc::new(ServiceSession::new(keystone.clone(), password(), clock()));
-            let validator = Validator::new(keystone, session, clock(), CacheLimits::default());
-            let outcome = block_on(validator.validate(&subject));
+            let validator = Validator::new(
+                keystone,
+                session,
+                clock(),
+                CacheLimits::default(),
+                ServiceTokens::default(),
+            );
+            let outcome = block_on(validator.validate(&subject, None));
             check_remembered(&outcome, &script.played());
         }
         b"session" => {

@@ -6,6 +6,7 @@ use serde_json::Value;
 use std::path::Path;
 use std::process::Stdio;
 use test_database::Database;
+use tokio::process::Command;
 use transfer_core::VolumeId;
 use transfer_core::invariants::{History, World};
 use volume_transfer::stage::{Server, Stage, User};
@@ -78,18 +79,8 @@ impl Ground {
 
     /// What the program's own `audit` finds, seen with both projects' eyes.
     pub(crate) async fn audit(&self) -> anyhow::Result<Vec<String>> {
-        let clouds = self.folder.path().join("audit.yaml");
-        self.stage.write_clouds(&clouds)?;
-        let audit = self
-            .stage
-            .program("audit")
-            .args(["--json", "--older-than", "0", "--cloud", "donor", "--cloud", "recipient"])
-            .arg("--clouds")
-            .arg(&clouds)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .output()
-            .await?;
+        let mut audit = self.audit_program()?;
+        let audit = audit.stdout(Stdio::piped()).stderr(Stdio::piped()).output().await?;
         let text = String::from_utf8_lossy(&audit.stderr);
         let told: Value = serde_json::from_slice(&audit.stdout)
             .with_context(|| format!("audit: {}: {text}", audit.status))?;
@@ -101,6 +92,23 @@ impl Ground {
             found.push(format!("audit: {}, {unseen} keys not visible", audit.status));
         }
         Ok(found)
+    }
+
+    /// The program's own `audit`, with both projects' eyes.
+    pub(crate) fn audit_program(&self) -> anyhow::Result<Command> {
+        let clouds = self.folder.path().join("audit.yaml");
+        self.stage.write_clouds(&clouds)?;
+        let mut audit = self.stage.program("audit");
+        audit
+            .args(["--json", "--older-than", "0", "--cloud", "donor", "--cloud", "recipient"])
+            .arg("--clouds")
+            .arg(&clouds);
+        Ok(audit)
+    }
+
+    /// Does something to the rows behind everybody's back.
+    pub(crate) async fn sql(&self, statement: &str) {
+        self.database.sql(statement).await;
     }
 
     pub(crate) async fn strike(self) -> anyhow::Result<()> {

@@ -1,13 +1,14 @@
 //! What the service and `bulk` have to bear: many volumes, a client that is killed again and again,
-//! more clients than a slow Barbican can serve.
+//! more clients than a slow Barbican can serve; and what `audit` has to look through.
 //!
-//! Each check is a function from a plan to a [`Report`], at any size: `cargo xtask bulk` and
-//! `cargo xtask overload` run them large, the tests of `volume-transfer` small. The service and
+//! Each check is a function from a plan to a [`Report`], at any size: `cargo xtask bulk`,
+//! `overload` and `audit-growth` run them large, the tests of `volume-transfer` small. Service and
 //! `bulk` are the shipped program, as processes; what they leave is judged by `transfer-core`'s
 //! invariants, by the program's own `audit`, and by what was to come about.
 //!
 //! Does not: measure speed. Seconds and memory are told, and only limits that were promised judged.
 
+pub mod audit;
 pub mod bulk;
 pub mod overload;
 

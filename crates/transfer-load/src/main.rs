@@ -1,4 +1,4 @@
-//! The checks as commands; `cargo xtask bulk` and `cargo xtask overload` run this.
+//! The checks as commands; `cargo xtask bulk`, `overload` and `audit-growth` run this.
 #![expect(clippy::print_stdout, reason = "these commands speak to a terminal")]
 
 use anyhow::Context as _;
@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use transfer_load::{Report, bulk, overload};
+use transfer_load::{Report, audit, bulk, overload};
 
 /// The service and `bulk` under load.
 #[derive(Debug, Parser)]
@@ -44,6 +44,21 @@ Exits with 0 only if nothing was found.")]
         #[command(flatten)]
         how: How,
     },
+    /// An audit of very many volumes: does it find what is planted and nothing else, and does its
+    /// memory stay small?
+    #[command(after_help = "Examples:
+  cargo xtask audit-growth
+  cargo xtask audit-growth --volumes 10000 --json audit.json
+  VOLUME_TRANSFER_TEST_DATABASE=$(cat target/services/mariadb/url) cargo xtask audit-growth
+      on a server that `cargo xtask services up` has started
+
+Exits with 0 only if nothing was found.")]
+    AuditGrowth {
+        #[command(flatten)]
+        plan: audit::Plan,
+        #[command(flatten)]
+        how: How,
+    },
 }
 
 /// What is run, and where it is told.
@@ -61,6 +76,7 @@ struct How {
 async fn main() -> anyhow::Result<ExitCode> {
     match Arguments::parse().check {
         Check::Bulk { plan, how } => how.tell(&bulk::run(&plan, &how.binary()?).await?),
+        Check::AuditGrowth { plan, how } => how.tell(&audit::run(&plan, &how.binary()?).await?),
         Check::Overload { plan, how } => how.tell(&overload::run(&plan, &how.binary()?).await?),
     }
 }

@@ -84,7 +84,7 @@ impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
     pub(crate) async fn prepare(start: Start) -> Result<Self, Broken> {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
-        let url = format!("sqlite:///schedules-{number}?vfs=memdb&mode=rwc");
+        let url = format!("sqlite:////schedules-{number}?vfs=memdb&mode=rwc");
         let raw = RawSql::open(&url).await?;
         let store = Store::connect(&StoreConfig { url, max_connections: 1 }).await;
         let store = store.map_err(broken)?;

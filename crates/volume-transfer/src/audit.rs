@@ -29,12 +29,8 @@ const PAUSE: Duration = Duration::from_millis(200);
 /// Who looks, and how.
 #[derive(Args, Clone, Debug)]
 pub struct LookOptions {
-    /// A cloud of clouds.yaml whose project's secrets are to be seen, too; may be said again
-    #[arg(long, value_name = "CLOUD")]
-    cloud: Vec<String>,
-    /// The file of the clouds [default: as openstacksdk looks for it]
-    #[arg(long, value_name = "FILE")]
-    clouds: Option<PathBuf>,
+    #[command(flatten)]
+    clouds: CloudOptions,
     /// How many volumes at a time
     #[arg(long, value_name = "N", default_value = "8")]
     jobs: NonZeroUsize,
@@ -44,6 +40,31 @@ pub struct LookOptions {
     /// One JSON document instead of a table
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+/// Projects whose credentials are at hand.
+#[derive(Args, Clone, Debug)]
+pub struct CloudOptions {
+    /// A cloud of clouds.yaml whose credentials are to be used, too; may be said again
+    #[arg(long, value_name = "CLOUD")]
+    cloud: Vec<String>,
+    /// The file of the clouds [default: as openstacksdk looks for it]
+    #[arg(long, value_name = "FILE")]
+    clouds: Option<PathBuf>,
+}
+
+impl CloudOptions {
+    /// Somebody of each.
+    pub(crate) async fn viewers(&self, settings: &Settings) -> anyhow::Result<Vec<Viewer>> {
+        let mut viewers = Vec::new();
+        if !self.cloud.is_empty() {
+            let clouds = Clouds::read(self.clouds.as_deref())?;
+            for name in &self.cloud {
+                viewers.push(viewer(settings, clouds.cloud(name)?).await?);
+            }
+        }
+        Ok(viewers)
+    }
 }
 
 /// All that looks.
@@ -76,14 +97,7 @@ impl Lookout {
         let store = connect_as_it_is(settings).await?;
         let peers = Peers::reach(settings).await?;
         let service = Viewer::open("the service", peers.session.clone()).await?;
-        let mut others = Vec::new();
-        if !options.cloud.is_empty() {
-            let clouds = Clouds::read(options.clouds.as_deref())?;
-            for name in &options.cloud {
-                let cloud = clouds.cloud(name)?;
-                others.push(viewer(settings, cloud).await?);
-            }
-        }
+        let others = options.clouds.viewers(settings).await?;
         let barbican = peers.barbican.clone();
         let viewers = Viewers::new(barbican, service, others, PAUSE).await?;
         let how = Options {

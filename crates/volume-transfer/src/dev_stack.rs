@@ -151,7 +151,7 @@ fn write_clouds(options: &StackOptions, simulator: &Simulator) -> anyhow::Result
 
 /// What the service of a stack is told, whatever else it is told.
 fn stack_settings(options: &StackOptions, urls: &Urls, folder: &Path) -> Vec<Assignment> {
-    let database = format!("sqlite://{}?mode=rwc", folder.join("cinder.sqlite").display());
+    let database = format!("sqlite:///{}?mode=rwc", folder.join("cinder.sqlite").display());
     let said: [(&Declared, &str); 8] = [
         (&database::CONNECTION.declared, &database),
         (&database::MAX_POOL_SIZE.declared, "8"),

@@ -24,3 +24,4 @@ pub mod repair;
 pub mod service;
 pub mod settings;
 pub mod stage;
+pub mod traces;

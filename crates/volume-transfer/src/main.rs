@@ -5,7 +5,8 @@
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
-use volume_transfer::audit::{self, LookOptions};
+use transfer_engine::Payments;
+use volume_transfer::audit::{self, CloudOptions, LookOptions};
 use volume_transfer::bulk::{self, BulkOptions};
 use volume_transfer::check::{self, CheckOptions};
 use volume_transfer::demo::{self, Show};
@@ -139,12 +140,16 @@ Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands
     #[command(after_help = "Examples:
   volume-transfer recover --config-file /etc/cinder/cinder.conf
   volume-transfer recover --json | jq .owed
+  volume-transfer recover --cloud donor
+      pays what the project of this cloud owes, too, and takes its expired offers back
 
 Exits with 1 while something stays to be done, for instance a debt that only its project can pay.")]
     Recover {
         /// JSON instead of text
         #[arg(long)]
         json: bool,
+        #[command(flatten)]
+        clouds: CloudOptions,
         #[command(flatten)]
         settings: SettingsArgs,
     },
@@ -232,14 +237,15 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
         }
         Command::Serve { dev, settings, stack } => {
             let settings = if dev { settings.settings_alone()? } else { settings.settings()? };
-            logs.begin_as(&settings)?;
+            let traces = logs.begin_as(&settings)?;
             let stop = stop_on_signals()?;
-            if dev {
-                dev_stack::run(&stack, settings, stop, announce).await?;
+            let served = if dev {
+                dev_stack::run(&stack, settings, stop, announce).await
             } else {
-                service::run(&settings, stack.ready_file.as_deref(), stop).await?;
-            }
-            Ok(ExitCode::SUCCESS)
+                service::run(&settings, stack.ready_file.as_deref(), stop).await
+            };
+            traces.end().await;
+            served.map(|()| ExitCode::SUCCESS)
         }
         Command::Simulate { stack } => {
             logs.begin("info");
@@ -252,10 +258,12 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
             bulk::end_at_second_signal(stop.clone());
             Ok(exit(bulk::run(&options, stop).await?))
         }
-        Command::Recover { json, settings } => {
+        Command::Recover { json, clouds, settings } => {
             let settings = settings.settings()?;
-            logs.begin_as(&settings)?;
-            let report = recover::run(&settings).await?;
+            let traces = logs.begin_as(&settings)?;
+            let report = recover::run(&settings, &clouds).await;
+            traces.end().await;
+            let report = report?;
             print_report(&report, json)?;
             Ok(exit(report.is_clean()))
         }
@@ -304,6 +312,9 @@ fn print_report(report: &recover::Report, json: bool) -> anyhow::Result<()> {
         "debts of the service:   {} paid, {} refused, {} unknown",
         payments.paid, payments.refused, payments.unknown
     );
+    for (who, Payments { paid, refused, unknown }) in &report.paid_by {
+        println!("debts by {who}: {paid} paid, {refused} refused, {unknown} unknown");
+    }
     println!("still under way:        {}", report.under_way);
     println!("expired offers:         {}", report.expired_offers);
     for (authority, count) in &report.owed {

@@ -30,10 +30,7 @@ impl Exchange for Measured {
         PEER_DURATION.record([self.peer.to_owned(), method.clone()], begun.elapsed());
         let came = match &outcome {
             Ok(reply) => reply.status().as_str().to_owned(),
-            Err(Broken::TimedOut(_)) => "timed_out".to_owned(),
-            Err(Broken::NotConnected(_)) => "not_connected".to_owned(),
-            Err(Broken::Closed(_)) => "closed".to_owned(),
-            Err(Broken::TooLong(_)) => "too_long".to_owned(),
+            Err(broken) => broken.name().to_owned(),
         };
         PEER_REQUESTS.add([self.peer.to_owned(), method, came], 1);
         outcome

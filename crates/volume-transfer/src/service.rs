@@ -6,6 +6,7 @@ use crate::measured::Measured;
 use crate::metrics;
 use crate::ready::Ready;
 use crate::settings::Settings;
+use crate::traces::{Traced, traced};
 use anyhow::Context as _;
 use axum::Router;
 use barbican_client::Barbican;
@@ -19,7 +20,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use transfer_api::Api;
 use transfer_core::VolumeId;
-use transfer_engine::Engine;
+use transfer_engine::{Accounts, Engine};
 use url::Url;
 
 /// The pieces of a service that is not listening yet.
@@ -55,12 +56,14 @@ impl Service {
         let health = peers.health(settings, store.clone())?;
         let engine = peers.engine(settings, store)?;
         let Peers { identity, keystone, session, key_manager, .. } = peers;
-        let validator = Validator::new(keystone, session, clock(), CacheLimits::default());
+        let (limits, service_tokens) = (CacheLimits::default(), settings.service_tokens()?);
+        let validator = Validator::new(keystone, session, clock(), limits, service_tokens);
         let router = transfer_api::router(Api {
             engine: engine.clone(),
             validator: Arc::new(validator),
             config,
         });
+        let router = if settings.otlp_endpoint()?.is_some() { traced(router) } else { router };
         let router = router.merge(healthcheck::router(health));
         Ok(Self { engine, router, identity, key_manager })
     }
@@ -74,6 +77,8 @@ pub struct Peers {
     pub keystone: Keystone,
     /// The service's own account.
     pub session: Arc<ServiceSession>,
+    /// The account whose token goes to Barbican beside a user's, if any does.
+    pub beside_users: Option<Arc<ServiceSession>>,
     /// Barbican's address.
     pub key_manager: Url,
     /// Barbican.
@@ -88,17 +93,18 @@ impl Peers {
     pub async fn reach(settings: &Settings) -> anyhow::Result<Self> {
         let limits = settings.limits()?;
         let identity = settings.auth_url()?;
-        let to_keystone = Measured::over("keystone", wire(&settings.keystone_tls()?, limits)?);
+        let to_keystone = to_peer("keystone", settings, wire(&settings.keystone_tls()?, limits)?)?;
         let keystone = Keystone::new(&identity, to_keystone);
         let credentials = settings.credentials()?;
         let session = Arc::new(ServiceSession::new(keystone.clone(), credentials, clock()));
+        let beside_users = beside_users(settings, limits)?;
         let key_manager = match settings.key_manager()? {
             Some(url) => url,
             None => find_key_manager(settings, &identity, &session).await?,
         };
-        let to_barbican = Measured::over("barbican", wire(&settings.barbican_tls()?, limits)?);
+        let to_barbican = to_peer("barbican", settings, wire(&settings.barbican_tls()?, limits)?)?;
         let barbican = Barbican::new(&key_manager, to_barbican);
-        Ok(Self { identity, keystone, session, key_manager, barbican })
+        Ok(Self { identity, keystone, session, beside_users, key_manager, barbican })
     }
 
     /// What the service cannot do without.
@@ -122,9 +128,21 @@ impl Peers {
     /// # Errors
     /// When the settings of quotas or times are wrong.
     pub fn engine(&self, settings: &Settings, store: Store) -> anyhow::Result<Engine> {
-        let (session, barbican) = (self.session.clone(), self.barbican.clone());
-        Ok(Engine::new(store, barbican, session, settings.quotas()?, settings.engine()?))
+        let accounts =
+            Accounts { own: self.session.clone(), beside_users: self.beside_users.clone() };
+        let barbican = self.barbican.clone();
+        Ok(Engine::new(store, barbican, accounts, settings.quotas()?, settings.engine()?))
     }
+}
+
+fn beside_users(
+    settings: &Settings,
+    limits: Limits,
+) -> anyhow::Result<Option<Arc<ServiceSession>>> {
+    let Some((url, tls, credentials)) = settings.beside_users()? else { return Ok(None) };
+    let exchange = to_peer("keystone", settings, wire(&tls, limits)?)?;
+    let session = ServiceSession::new(Keystone::new(&url, exchange), credentials, clock());
+    Ok(Some(Arc::new(session)))
 }
 
 /// The wall clock.
@@ -138,6 +156,17 @@ pub fn clock() -> Clock {
 /// When the certificates cannot be read.
 pub fn wire(tls: &Tls, limits: Limits) -> anyhow::Result<Arc<dyn Exchange>> {
     Ok(Arc::new(Wire::new(tls, limits).context("TLS setup failed")?))
+}
+
+/// Calls to a peer as they are watched: counted, and traced where the settings say so.
+fn to_peer(
+    peer: &'static str,
+    settings: &Settings,
+    wire: Arc<dyn Exchange>,
+) -> anyhow::Result<Arc<dyn Exchange>> {
+    let measured = Measured::over(peer, wire);
+    let traced = settings.otlp_endpoint()?.is_some();
+    Ok(if traced { Traced::over(peer, measured) } else { measured })
 }
 
 /// Connects to the database and makes the tables of our own.

@@ -5,19 +5,19 @@
 //! said more strongly counts. Whatever is wrong or missing is said with its place and the remedy
 //! before anything starts.
 
+mod accounts;
 mod flags;
 
 pub use flags::SettingsArgs;
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use cinder_conf::options::{
     barbican, database, default_group, healthcheck, key_manager, keystone_authtoken,
     oslo_middleware, oslo_policy as policy, volume_transfer,
 };
 use cinder_conf::{Assignment, Conf, Declared, Multi, Opt, Origin, Wrong};
-use cinder_db::{QuotaLimits, StoreConfig};
-use keystone_client::{ApplicationCredential, Credentials, DomainRef, ProjectRef, UserRef};
-use openstack_http::{Limits, Password, Tls};
+use cinder_db::{Lengths, QuotaLimits, StoreConfig};
+use openstack_http::{Limits, Tls};
 use oslo_policy::Enforcer;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -51,8 +51,7 @@ impl Settings {
                         write backend = barbican";
             return Err(settings.0.refuse(&key_manager::BACKEND.declared, what).into());
         }
-        settings.by_application_credential()?;
-        settings.keystone_tls()?;
+        settings.check_accounts()?;
         settings.engine()?;
         Ok(settings)
     }
@@ -99,6 +98,21 @@ impl Settings {
         self.0.get(&volume_transfer::METRICS_LISTEN)
     }
 
+    /// Where traces go, if they go anywhere: where the URL has no path, it is the one that OTLP
+    /// prescribes.
+    ///
+    /// # Errors
+    /// As [`Conf::get`].
+    pub fn otlp_endpoint(&self) -> Result<Option<Url>, Wrong> {
+        let endpoint = self.0.get(&volume_transfer::OTLP_ENDPOINT)?;
+        Ok(endpoint.map(|mut url| {
+            if url.path() == "/" {
+                url.set_path("/v1/traces");
+            }
+            url
+        }))
+    }
+
     /// The file by which an operator has the health check fail.
     ///
     /// # Errors
@@ -141,107 +155,6 @@ impl Settings {
             "no Keystone: say --auth-url http://keystone.example:5000/v3, set OS_AUTH_URL, \
              or write [keystone_authtoken] auth_url in cinder.conf",
         )
-    }
-
-    /// The service's own credentials.
-    ///
-    /// # Errors
-    /// When they are incomplete, ambiguous, or their file cannot be read.
-    pub fn credentials(&self) -> anyhow::Result<Credentials> {
-        use keystone_authtoken as auth;
-        if self.by_application_credential()? {
-            let id = self.text(&auth::APPLICATION_CREDENTIAL_ID)?;
-            let credential = ApplicationCredential::Id(
-                id.context("no application credential: write application_credential_id")?,
-            );
-            let secret = self.secret(
-                &auth::APPLICATION_CREDENTIAL_SECRET,
-                &volume_transfer::APPLICATION_CREDENTIAL_SECRET_FILE,
-                flags::CREDENTIAL_SECRET,
-            )?;
-            return Ok(Credentials::ApplicationCredential { credential, secret });
-        }
-        Ok(Credentials::Password {
-            user: UserRef::Name {
-                name: self.0.need(&auth::USERNAME)?,
-                domain: self.domain(&auth::USER_DOMAIN_ID, &auth::USER_DOMAIN_NAME)?,
-            },
-            password: self.secret(
-                &auth::PASSWORD,
-                &volume_transfer::PASSWORD_FILE,
-                flags::PASSWORD,
-            )?,
-            project: ProjectRef::Name {
-                name: self.0.need(&auth::PROJECT_NAME)?,
-                domain: self.domain(&auth::PROJECT_DOMAIN_ID, &auth::PROJECT_DOMAIN_NAME)?,
-            },
-        })
-    }
-
-    fn by_application_credential(&self) -> Result<bool, Wrong> {
-        let option = &keystone_authtoken::AUTH_TYPE;
-        match self.text(option)?.as_deref() {
-            None => Ok(self.text(&keystone_authtoken::APPLICATION_CREDENTIAL_ID)?.is_some()),
-            Some("password" | "v3password") => Ok(false),
-            Some("v3applicationcredential") => Ok(true),
-            Some(_) => {
-                let what = "not known; write password or v3applicationcredential";
-                Err(self.0.refuse(&option.declared, what))
-            }
-        }
-    }
-
-    /// A secret, or the file that holds it: whichever was said more strongly.
-    fn secret(
-        &self,
-        option: &Opt<String>,
-        file: &Opt<String>,
-        variable: &str,
-    ) -> anyhow::Result<Password> {
-        let secret = self.text(option)?;
-        let path = self.text(file)?;
-        let file_first = self.0.rank(&file.declared) >= self.0.rank(&option.declared);
-        if let Some(path) = path.filter(|_| file_first || secret.is_none()) {
-            let text = std::fs::read_to_string(&path)
-                .with_context(|| format!("secret file {path} cannot be read"))?;
-            return Ok(Password::new(text.trim_end_matches(['\r', '\n'])));
-        }
-        match secret {
-            Some(secret) => Ok(Password::new(secret)),
-            None => bail!(
-                "no secret for the service's account: name a file, set {variable}, or write \
-                 [{}] {} in cinder.conf",
-                option.declared.group,
-                option.declared.name
-            ),
-        }
-    }
-
-    fn domain(&self, id: &Opt<String>, name: &Opt<String>) -> Result<DomainRef, Wrong> {
-        let id_first = self.0.rank(&id.declared) >= self.0.rank(&name.declared);
-        Ok(match self.text(id)?.filter(|_| id_first) {
-            Some(id) => DomainRef::Id(id),
-            None => DomainRef::Name(self.0.need(name)?),
-        })
-    }
-
-    /// How far Keystone's certificate is trusted.
-    ///
-    /// # Errors
-    /// When certificates are named and not to be verified.
-    pub fn keystone_tls(&self) -> Result<Tls, Wrong> {
-        let (insecure, cafile) = (&keystone_authtoken::INSECURE, &keystone_authtoken::CAFILE);
-        let ranks = (self.0.rank(&insecure.declared), self.0.rank(&cafile.declared));
-        match (self.0.need(insecure)?, self.text(cafile)?) {
-            (true, Some(_)) if ranks.0 == ranks.1 => {
-                let place = self.0.origin(&cafile.declared);
-                let what = format!("contradicts {}, {place}: drop one", cafile.declared.name);
-                Err(self.0.refuse(&insecure.declared, what))
-            }
-            (true, path) if path.is_none() || ranks.0 > ranks.1 => Ok(Tls::Insecure),
-            (_, Some(path)) => Ok(Tls::SystemAnd(path.into())),
-            (_, None) => Ok(Tls::System),
-        }
     }
 
     /// How far Barbican's certificate is trusted. As castellan has it, `verify_ssl_path` says
@@ -293,7 +206,17 @@ impl Settings {
         Ok(Limits { total: self.ms(&volume_transfer::CALL_TIMEOUT_MS)?, ..Limits::default() })
     }
 
-    /// The engine's times.
+    /// How long new auth keys and their salts are.
+    fn lengths(&self) -> Result<Lengths, Wrong> {
+        let length =
+            |option| self.0.need(option).map(|digits| usize::try_from(digits).unwrap_or(0));
+        Ok(Lengths {
+            salt: length(&default_group::VOLUME_TRANSFER_SALT_LENGTH)?,
+            auth_key: length(&default_group::VOLUME_TRANSFER_KEY_LENGTH)?,
+        })
+    }
+
+    /// The engine's times and choices.
     ///
     /// # Errors
     /// When the lease is too short for the patience.
@@ -303,6 +226,7 @@ impl Settings {
             patience: self.ms(&volume_transfer::PATIENCE_MS)?,
             recovery_period: self.ms(&volume_transfer::RECOVERY_PERIOD_MS)?,
             expire_after: self.expire_after()?,
+            lengths: self.lengths()?,
             ..transfer_engine::Options::default()
         };
         let checked = options.check(self.limits()?.total);
@@ -329,7 +253,9 @@ impl Settings {
     /// # Errors
     /// As [`Conf::need`].
     pub fn quotas(&self) -> Result<QuotaLimits, Wrong> {
-        let expire = self.0.need(&default_group::RESERVATION_EXPIRE)?;
+        // Options whose least and greatest values fit.
+        let whole =
+            |option| self.0.need(option).map(|value| u32::try_from(value).unwrap_or(u32::MAX));
         Ok(QuotaLimits {
             volumes: self.0.need(&default_group::QUOTA_VOLUMES)?,
             snapshots: self.0.need(&default_group::QUOTA_SNAPSHOTS)?,
@@ -337,7 +263,9 @@ impl Settings {
             per_volume_gigabytes: self.0.need(&default_group::PER_VOLUME_SIZE_LIMIT)?,
             no_snapshot_gb_quota: self.0.need(&default_group::NO_SNAPSHOT_GB_QUOTA)?,
             use_default_quota_class: self.0.need(&default_group::USE_DEFAULT_QUOTA_CLASS)?,
-            reservation_expire_s: u32::try_from(expire).unwrap_or(u32::MAX),
+            reservation_expire_s: whole(&default_group::RESERVATION_EXPIRE)?,
+            until_refresh: whole(&default_group::UNTIL_REFRESH)?,
+            max_age_s: whole(&default_group::MAX_AGE)?,
         })
     }
 

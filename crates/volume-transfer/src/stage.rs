@@ -60,7 +60,8 @@ impl Stage {
     /// When a socket, a file or the database cannot be had.
     pub async fn set(binary: PathBuf, seed: u64, database: Option<&str>) -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("no temporary folder")?;
-        let own = || format!("sqlite://{}?mode=rwc", folder.path().join("cinder.sqlite").display());
+        let own =
+            || format!("sqlite:///{}?mode=rwc", folder.path().join("cinder.sqlite").display());
         let database = database.map_or_else(own, str::to_owned);
         let store =
             Store::connect(&StoreConfig { url: database.clone(), max_connections: 4 }).await?;

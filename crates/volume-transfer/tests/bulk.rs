@@ -258,7 +258,7 @@ async fn without_a_journal_there_is_nothing_to_take_back() {
 async fn each_thing_that_will_fail_is_foreseen() {
     let ground = Ground::with(3, &["--barbican-policy", "legacy"]).await;
     let admin = log_in(&ground.urls, "admin", "admin").await;
-    let database = format!("sqlite://{}", ground.path("state/cinder.sqlite").display());
+    let database = format!("sqlite:///{}", ground.path("state/cinder.sqlite").display());
     let database = sqlx::SqlitePool::connect(&database).await.expect("the stack's database");
     let hidden = volume(&ground, "import-0").await;
     let private = "UPDATE volume_types SET is_public = 0 WHERE name = 'private'";

@@ -46,9 +46,13 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let wrong = folder.path().join("wrong.conf");
     std::fs::write(&wrong, "[volume_transfer]\nlease_sm = 1\n").expect("written");
     let wrong = wrong.to_str().expect("a path");
-    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
-    let empty = format!("sqlite://{}/e.sqlite?mode=rwc", folder.path().display());
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
+    let empty = format!("sqlite:///{}/e.sqlite?mode=rwc", folder.path().display());
     let on = ["serve", "--create-tables", "--database", &database];
+    let empty_file = folder.path().join("empty_password");
+    std::fs::write(&empty_file, "\n").expect("written");
+    let empty_file = empty_file.to_str().expect("a path");
+    let known = ["--auth-url", "http://127.0.0.1:1/v3"];
     let deployed = folder.path().join("cinder.conf");
     std::fs::write(&deployed, "[oslo_policy]\npolicy_file = rules.yaml\n").expect("written");
     std::fs::write(folder.path().join("rules.yaml"), "none\n").expect("written");
@@ -57,6 +61,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&["serve"], "--database mysql+pymysql://"),
         (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
         (&on, "--auth-url"),
+        (&[&on[..], &known, &["--password-file", empty_file]].concat(), "empty_password is empty"),
         (&["serve", "--config-file", "/nonexistent.conf"], "/nonexistent.conf cannot be read"),
         (&["serve", "--config-file", wrong], "did you mean lease_ms?"),
         (&["serve", "--port-base", "1", "--ephemeral"], "cannot be used with"),
@@ -94,7 +99,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
 #[test]
 fn contradicting_settings_are_refused() {
     let folder = tempfile::tempdir().expect("a folder");
-    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
     for (flags, words) in [
         (&["--lease-ms", "1000"][..], "raise the lease"),
         (&["--recovery-period-ms", "0"], "write 1 or more"),
@@ -211,7 +216,7 @@ fn the_simulator_alone_answers_and_stops() {
 #[test]
 fn recovery_of_a_clean_database_reports_nothing_to_do() {
     let folder = tempfile::tempdir().expect("a folder");
-    let database = format!("sqlite://{}/c.sqlite?mode=rwc", folder.path().display());
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
     let output = program()
         .args(["recover", "--json", "--create-tables", "--database", &database])
         .args(["--auth-url", "http://127.0.0.1:1/v3"])

@@ -224,7 +224,7 @@ fn recovery_runs_from_cinder_conf_alone() {
         "cinder.conf",
         &format!(
             "[DEFAULT]\nlog_dir = {}\nlog_file = transfer.log\ndebug = true\n\
-             [database]\nconnection = sqlite://{}?mode=rwc\n\
+             [database]\nconnection = sqlite:///{}?mode=rwc\n\
              [keystone_authtoken]\nauth_url = http://127.0.0.1:1/v3\nauth_type = password\n\
              username = cinder\npassword = hush-password\n\
              [barbican]\nbarbican_endpoint = http://127.0.0.1:1\n\
@@ -245,7 +245,7 @@ fn recovery_runs_from_cinder_conf_alone() {
 fn flags_beat_variables_and_files_and_a_password_may_have_a_file() {
     let folder = Folder::new();
     let file = folder.write("cinder.conf", CONF);
-    let other = format!("sqlite://{}?mode=rwc", folder.path("other.sqlite").display());
+    let other = format!("sqlite:///{}?mode=rwc", folder.path("other.sqlite").display());
     let base = ["recover", "--config-file", &file, "--database", &other, "--create-tables"];
     let here = ["--auth-url", "http://127.0.0.1:1/v3", "--key-manager-url", "http://127.0.0.1:1"];
     let output = run(&[&base[..], &here].concat(), &[("VOLUME_TRANSFER_DATABASE", "oracle://x")]);
@@ -278,7 +278,7 @@ fn what_cinder_conf_says_takes_effect() {
         &format!(
             "[DEFAULT]\npublic_endpoint = https://volume.example/cinder\n\
              osapi_volume_listen = 127.0.0.1\nosapi_volume_listen_port = 0\n\
-             [database]\nconnection = sqlite://{}?mode=rwc\n\
+             [database]\nconnection = sqlite:///{}?mode=rwc\n\
              [keystone_authtoken]\nauth_url = http://127.0.0.1:1/v3\npassword = hush-password\n\
              www_authenticate_uri = http://keystone.example/v3\n\
              [barbican]\nbarbican_endpoint = http://127.0.0.1:1\n\

@@ -1,7 +1,7 @@
-//! The checks of `cargo xtask bulk` and `cargo xtask overload`, as small as plain tests can bear.
+//! The checks of `cargo xtask bulk`, `overload` and `audit-growth`, as small as tests can bear.
 
 use std::path::Path;
-use transfer_load::{bulk, overload};
+use transfer_load::{audit, bulk, overload};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_volume-transfer");
 
@@ -31,4 +31,13 @@ async fn more_clients_than_a_slow_barbican_can_serve_are_served_afterwards() {
         .flat_map(|phase| phase.values().filter_map(|told| told.get(&202)))
         .sum();
     assert_eq!(served, plan.clients);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_audit_of_many_volumes_finds_what_is_planted_and_holds_little() {
+    let plan = audit::Plan { volumes: 3_000, encrypted: 8 };
+    let report = audit::run(&plan, Path::new(PROGRAM)).await.expect("it is run");
+    assert_eq!(report.findings, [] as [&str; 0], "{report:?}");
+    assert_eq!((report.volumes, report.planted), (3_008, 11));
+    assert!(report.clean.peak_mib > 1.0, "{report:?}");
 }

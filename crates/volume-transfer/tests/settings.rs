@@ -1,7 +1,9 @@
 //! What the service is given for what `cinder.conf`, variables and flags say.
 
 use cinder_conf::{Assignment, Conf, ConfigPath, Declared, Origin, options};
-use keystone_client::{ApplicationCredential, Credentials, DomainRef, ProjectRef, UserRef};
+use keystone_client::{
+    ApplicationCredential, Credentials, DomainRef, ProjectRef, ServiceTokens, UserRef,
+};
 use openstack_http::{Password, Tls};
 use volume_transfer::settings::Settings;
 
@@ -30,7 +32,7 @@ fn quotas_are_cinders() {
     let all = settings(
         "[DEFAULT]\nquota_volumes=1\nquota_snapshots=2\nquota_gigabytes=-1\n\
          per_volume_size_limit=4\nno_snapshot_gb_quota=yes\nuse_default_quota_class=no\n\
-         reservation_expire=5\n",
+         reservation_expire=5\nuntil_refresh=6\nmax_age=7\n",
     );
     let expected = cinder_db::QuotaLimits {
         volumes: 1,
@@ -40,6 +42,8 @@ fn quotas_are_cinders() {
         no_snapshot_gb_quota: true,
         use_default_quota_class: false,
         reservation_expire_s: 5,
+        until_refresh: 6,
+        max_age_s: 7,
     };
     assert_eq!(all.quotas().expect("quotas"), expected);
 }
@@ -249,4 +253,63 @@ fn offers_expire_only_where_it_is_said() {
             (Err(refused), Ok(_)) => panic!("{line}: {refused}"),
         }
     }
+}
+
+#[test]
+fn auth_keys_and_salts_are_as_long_as_cinders() {
+    let lengths = |text: &str| settings(text).engine().expect("options").lengths;
+    assert_eq!(lengths(""), cinder_db::Lengths { salt: 8, auth_key: 16 });
+    let text = "[DEFAULT]\nvolume_transfer_salt_length=9\nvolume_transfer_key_length=24\n";
+    assert_eq!(lengths(text), cinder_db::Lengths { salt: 9, auth_key: 24 });
+    for refused in ["volume_transfer_key_length=0", "volume_transfer_salt_length=256"] {
+        assert!(Settings::new(read(&format!("[DEFAULT]\n{refused}\n"))).is_err(), "{refused}");
+    }
+}
+
+#[test]
+fn service_tokens_are_believed_as_keystonemiddleware_does() {
+    let tokens = |lines: &str| {
+        let settings = settings(&format!("[keystone_authtoken]\n{lines}\n"));
+        settings.service_tokens().expect("tokens")
+    };
+    assert_eq!(tokens(""), ServiceTokens::default());
+    let lines = "service_token_roles=service,admin\nservice_token_roles_required=false";
+    let roles = vec!["service".to_owned(), "admin".to_owned()];
+    assert_eq!(tokens(lines), ServiceTokens { roles, roles_required: false });
+}
+
+#[test]
+fn another_account_stands_beside_users_where_it_is_asked_for() {
+    let own = "[keystone_authtoken]\nauth_url=http://own/v3\ncafile=/own.pem\n";
+    let on = "[barbican]\nsend_service_user_token=true\n";
+    let of = |text: &str| {
+        let account = settings(&format!("{own}{text}")).beside_users().expect("an account");
+        account.map(|(url, tls, credentials)| {
+            let Credentials::Password { user, password, project } = credentials else {
+                panic!("no password")
+            };
+            (url.to_string(), tls, user, password, project)
+        })
+    };
+    let user = |name: &str, domain: DomainRef| UserRef::Name { name: name.to_owned(), domain };
+    let default = || DomainRef::Name("Default".to_owned());
+    let service = ProjectRef::Name { name: "service".to_owned(), domain: default() };
+    let account = "[barbican_service_user]\nusername=b\npassword=p\n";
+    assert!(of(account).is_none(), "nobody asked for it");
+    let found = of(&format!("{on}{account}")).expect("an account");
+    let (own_url, own_tls) = ("http://own/v3".to_owned(), Tls::SystemAnd("/own.pem".into()));
+    let password = || Password::new("p");
+    assert_eq!(found, (own_url, own_tls, user("b", default()), password(), service.clone()));
+    let elsewhere = "[barbican_service_user]\nauth_section=else\ninsecure=true\n\
+                     [else]\nauth_url=https://else/v3\nusername=e\npassword=p\n\
+                     user_domain_id=d\n";
+    let found = of(&format!("{on}{elsewhere}")).expect("an account");
+    let d = DomainRef::Id("d".to_owned());
+    assert_eq!(
+        found,
+        ("https://else/v3".to_owned(), Tls::Insecure, user("e", d), password(), service)
+    );
+    let Err(error) = Settings::new(read(on)) else { panic!("there is no such account") };
+    let words = "is set, and [barbican_service_user] has no password";
+    assert!(error.to_string().contains(words), "{error}");
 }

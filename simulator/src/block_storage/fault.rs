@@ -90,6 +90,7 @@ impl From<OverQuota> for Fault {
             OverQuota::Volumes { .. } => "VolumeLimitExceeded",
             OverQuota::Snapshots { .. } => "SnapshotLimitExceeded",
             OverQuota::VolumeSize { .. } => "VolumeSizeExceedsLimit",
+            OverQuota::Overflow { .. } => "QuotaUsageOverflow",
         };
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "overLimit", format!("{class}: {over}"))
     }

@@ -37,7 +37,7 @@ pub(crate) async fn send(service: FaultyService, request: Request<Body>) -> Resu
 impl Cloud {
     pub(crate) async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}?mode=rwc", folder.path().join("cinder.sqlite").display());
+        let url = format!("sqlite:///{}?mode=rwc", folder.path().join("cinder.sqlite").display());
         let store = Store::connect(&StoreConfig { url, max_connections: 2 }).await.unwrap();
         store.create_cinder_tables().await.unwrap();
         store.migrate().await.unwrap();

@@ -7,12 +7,15 @@
 use std::fs;
 use std::io::Read as _;
 use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+
+use super::certificates;
 
 /// How long a server takes to come up or to go down, at most.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -21,6 +24,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const USER: &str = "tests";
 const PASSWORD: &str = "pass@word";
 const PASSWORD_IN_URL: &str = "pass%40word";
+
+/// Users who get in by TLS only, with their password or with a certificate, too.
+const ENCRYPTED: &str = "encrypted";
+const CERTIFIED: &str = "certified";
 
 /// A server.
 pub(crate) struct Server {
@@ -63,7 +70,8 @@ impl Server {
             return Ok(());
         }
         fs::create_dir_all(&self.directory).with_context(|| self.shown())?;
-        if !self.file("made").exists() {
+        // What an older version made has no certificates.
+        if !self.file("made").exists() || !self.certificates().exists() {
             self.make().with_context(|| format!("{}: its data cannot be made", self.name()))?;
             fs::write(self.file("made"), "")?;
         }
@@ -87,6 +95,13 @@ impl Server {
         if ended || !self.answers(port) {
             self.down()?;
             bail!("{} does not start; see {}", self.name(), self.file("log").display());
+        }
+        if self.kind == Kind::Postgresql {
+            // MariaDB does so from its file, before it answers.
+            for user in [ENCRYPTED, CERTIFIED] {
+                self.run_sql(&format!("DROP ROLE IF EXISTS {user}"))?;
+                self.run_sql(&format!("CREATE ROLE {user} LOGIN PASSWORD '{PASSWORD}'"))?;
+            }
         }
         Ok(())
     }
@@ -147,26 +162,41 @@ impl Server {
         }
         fs::create_dir(self.data())?;
         let secret = self.file("secret");
+        certificates::make(&self.certificates(), CERTIFIED)?;
+        let key = self.certificates().join("server-key.pem");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600))?;
         match self.kind {
             Kind::Postgresql => {
                 fs::write(&secret, PASSWORD)?;
-                self.give_away(&[&self.data(), &secret])?;
+                self.give_away(&[&self.data(), &secret, &key])?;
                 let mut make = self.program("initdb")?;
                 make.args(["-U", USER, "-A", "scram-sha-256", "-E", "UTF8", "--locale=C.UTF-8"])
                     .args(["--no-sync", "-D"])
                     .arg(self.data())
                     .arg("--pwfile")
                     .arg(&secret);
-                quietly(&mut make)
+                quietly(&mut make)?;
+                let file = self.data().join("pg_hba.conf");
+                let others = fs::read_to_string(&file)?;
+                let by_tls = format!(
+                    "hostssl all {CERTIFIED} 127.0.0.1/32 cert\n\
+                     hostssl all {ENCRYPTED} 127.0.0.1/32 scram-sha-256\n\
+                     host all {CERTIFIED},{ENCRYPTED} 127.0.0.1/32 reject\n"
+                );
+                fs::write(&file, by_tls + &others).context("pg_hba.conf")
             }
             Kind::Mariadb => {
                 let user = format!("'{USER}'@'127.0.0.1'");
                 let text = format!(
                     "CREATE USER IF NOT EXISTS {user} IDENTIFIED BY '{PASSWORD}';\n\
-                     GRANT ALL ON *.* TO {user};\n"
+                     GRANT ALL ON *.* TO {user};\n\
+                     CREATE USER IF NOT EXISTS '{ENCRYPTED}'@'127.0.0.1' \
+                     IDENTIFIED BY '{PASSWORD}' REQUIRE SSL;\n\
+                     CREATE USER IF NOT EXISTS '{CERTIFIED}'@'127.0.0.1' \
+                     IDENTIFIED BY '{PASSWORD}' REQUIRE X509;\n"
                 );
                 fs::write(&secret, text)?;
-                self.give_away(&[&self.data(), &secret])?;
+                self.give_away(&[&self.data(), &secret, &key])?;
                 let mut make = self.program("mariadb-install-db")?;
                 make.args(["--no-defaults", "--skip-test-db"])
                     .args(["--auth-root-authentication-method=socket"])
@@ -189,8 +219,16 @@ impl Server {
                     "fsync=off",
                     "synchronous_commit=off",
                     "full_page_writes=off",
+                    "ssl=on",
                 ] {
                     server.args(["-c", setting]);
+                }
+                for (setting, file) in [
+                    ("ssl_ca_file", "ca"),
+                    ("ssl_cert_file", "server"),
+                    ("ssl_key_file", "server-key"),
+                ] {
+                    server.arg("-c").arg(option(setting, &self.certificate(file)));
                 }
                 Ok(server)
             }
@@ -204,7 +242,10 @@ impl Server {
                     .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"])
                     .arg(format!("--port={port}"))
                     .arg(option("--datadir", &self.data()))
-                    .arg(option("--init-file", &self.file("secret")));
+                    .arg(option("--init-file", &self.file("secret")))
+                    .arg(option("--ssl-ca", &self.certificate("ca")))
+                    .arg(option("--ssl-cert", &self.certificate("server")))
+                    .arg(option("--ssl-key", &self.certificate("server-key")));
                 Ok(server)
             }
         }
@@ -261,6 +302,15 @@ impl Server {
             Kind::Mariadb => TcpStream::connect(("127.0.0.1", port))
                 .is_ok_and(|mut stream| stream.read(&mut [0]).is_ok_and(|read| read == 1)),
         }
+    }
+
+    /// Where its certificates are.
+    pub(super) fn certificates(&self) -> PathBuf {
+        self.file("certificates")
+    }
+
+    fn certificate(&self, name: &str) -> PathBuf {
+        self.certificates().join(format!("{name}.pem"))
     }
 
     fn data(&self) -> PathBuf {

@@ -56,7 +56,7 @@ fn options_that_the_own_group_does_not_have_are_told_with_a_guess() {
             "[volume_transfer]\nauth_url = x",
             "the option stands in [keystone_authtoken]; move it there",
         ),
-        ("[volume_transfer]\nxyz = 1", "write one of listen, metrics_listen, create_tables"),
+        ("[volume_transfer]\nxyz = 1", "write one of listen, metrics_listen, otlp_endpoint"),
         ("[volume-transfer]\nlease_ms = 1", "there is no such group; write [volume_transfer]"),
     ] {
         let found = problems(text);

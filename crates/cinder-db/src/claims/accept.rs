@@ -147,7 +147,7 @@ async fn reserve(
     let (volumes, size_gb) = moves.volume(volume);
     let (snapshots, snapshots_gb) = moves.snapshots(moving);
     let names = Charge::names([&volumes, &snapshots]);
-    let projects: Vec<_> = moves.givers.keys().chain([recipient]).collect();
+    let projects: Vec<_> = moves.givers.keys().map(|(of, _)| of).chain([recipient]).collect();
     let limits = Limits::read(txn, &claim.limits, projects, &names).await?;
     limits.check_volume_size(recipient, volume.size_gb)?;
     let givers = moves.givers;
@@ -155,7 +155,7 @@ async fn reserve(
     let gains = [(Kind::Volumes, &volumes, size_gb), (Kind::Snapshots, &snapshots, snapshots_gb)];
     let gains = gains.map(|(kind, charge, gb)| (kind, gb, Demand { project: recipient, charge }));
     let losses = givers.iter();
-    let losses = losses.map(|(project, charge)| (Kind::Volumes, 0, Demand { project, charge }));
+    let losses = losses.map(|((project, kind), charge)| (*kind, 0, Demand { project, charge }));
     let demands = gains.into_iter().chain(losses);
     let demands: Vec<_> = demands.filter(|(_, _, demand)| !demand.charge.is_empty()).collect();
     if demands.is_empty() {
@@ -172,11 +172,11 @@ async fn reserve(
 }
 
 /// Who loses what. Rows that are the recipient's already, and rows that quotas do not count,
-/// move nothing.
+/// move nothing. As with Cinder, a volume and snapshots are two reservations.
 struct Moves<'a> {
     recipient: &'a ProjectId,
     of_type: Option<&'a QuotaType>,
-    givers: BTreeMap<ProjectId, Charge>,
+    givers: BTreeMap<(ProjectId, Kind), Charge>,
     snapshot_gigabytes: bool,
 }
 
@@ -185,8 +185,9 @@ impl Moves<'_> {
     fn volume(&mut self, volume: &Volume) -> (Charge, i64) {
         let mut charge = Charge::default();
         if volume.use_quota && volume.project != *self.recipient {
-            self.shift(&mut charge, &volume.project, Kind::Volumes, 1);
-            self.shift(&mut charge, &volume.project, Kind::Gigabytes, volume.size_gb);
+            let from = (volume.project.clone(), Kind::Volumes);
+            self.shift(&mut charge, &from, Kind::Volumes, 1);
+            self.shift(&mut charge, &from, Kind::Gigabytes, volume.size_gb);
         }
         (charge, volume.size_gb)
     }
@@ -197,9 +198,10 @@ impl Moves<'_> {
         let mut total_gb = 0;
         for snapshot in moving {
             if snapshot.use_quota && snapshot.project != *self.recipient {
-                self.shift(&mut charge, &snapshot.project, Kind::Snapshots, 1);
+                let from = (snapshot.project.clone(), Kind::Snapshots);
+                self.shift(&mut charge, &from, Kind::Snapshots, 1);
                 if self.snapshot_gigabytes {
-                    self.shift(&mut charge, &snapshot.project, Kind::Gigabytes, snapshot.size_gb);
+                    self.shift(&mut charge, &from, Kind::Gigabytes, snapshot.size_gb);
                     total_gb += snapshot.size_gb;
                 }
             }
@@ -207,7 +209,7 @@ impl Moves<'_> {
         (charge, total_gb)
     }
 
-    fn shift(&mut self, gain: &mut Charge, giver: &ProjectId, kind: Kind, amount: i64) {
+    fn shift(&mut self, gain: &mut Charge, giver: &(ProjectId, Kind), kind: Kind, amount: i64) {
         gain.add(self.of_type, kind, amount);
         self.givers.entry(giver.clone()).or_default().add(self.of_type, kind, -amount);
     }

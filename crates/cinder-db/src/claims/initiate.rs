@@ -6,7 +6,7 @@ use crate::journal::{self, Details, OfferDetails};
 use crate::volumes::{
     AVAILABLE, AWAITING_TRANSFER, Caller, Snapshot, Volume, find_volume, swap_status,
 };
-use crate::{AuthKey, Committed, DbError, Store, expiry};
+use crate::{AuthKey, Committed, DbError, Lengths, Store, expiry};
 use std::time::Duration;
 use transfer_core::{HandOver, HandOverId, Operation, Parties, SecretId, TransferId, VolumeId};
 
@@ -29,6 +29,8 @@ pub struct InitiateClaim {
     pub encrypted_allowed: bool,
     /// How long the offer can be accepted, in whole seconds; without it, until it is taken back.
     pub expire_after: Option<Duration>,
+    /// How long its auth key and the salt of that are.
+    pub lengths: Lengths,
     /// How long the claim holds without a sign of life.
     pub lease: Duration,
 }
@@ -65,8 +67,8 @@ impl Store {
                     )));
                 }
                 let no_randomness = |_failed| DbError::Database("no random bytes".to_owned());
-                let auth_key = AuthKey::generate().map_err(no_randomness)?;
-                let salt = generate_salt().map_err(no_randomness)?;
+                let auth_key = AuthKey::generate(claim.lengths.auth_key).map_err(no_randomness)?;
+                let salt = generate_salt(claim.lengths.salt).map_err(no_randomness)?;
                 let crypt_hash = crypt_hash_of(&salt, &auth_key);
                 let details = Details {
                     offer: Some(OfferDetails {

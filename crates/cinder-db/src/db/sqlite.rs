@@ -47,7 +47,10 @@ impl Sqlite {
     /// Opens the file; keeps up to `most` connections for readers.
     pub(super) fn open(file: SqliteFile, most: u32) -> Result<Self, ConnectError> {
         let open = || Connection::open(&file);
-        let first = open().map_err(|error| ConnectError::Open(error.to_string()))?;
+        let first = open().map_err(|error| ConnectError::Open {
+            place: file.path.clone(),
+            why: error.to_string(),
+        })?;
         let has_log = first.has_log();
         let groups = Groups::new(file.clone(), first);
         let readers = has_log.then(|| Arc::new(Readers::new(file.clone(), most)));

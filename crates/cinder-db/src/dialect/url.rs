@@ -64,14 +64,23 @@ impl Options {
         });
         match found {
             None => Err(ConnectError::UnsupportedScheme { scheme: scheme.to_owned() }),
-            Some((_, _, Dialect::Sqlite)) => {
-                // With a driver, SQLAlchemy's own form: one slash more than the path has.
-                let path =
-                    if driver.is_empty() { rest } else { rest.strip_prefix('/').unwrap_or(rest) };
-                SqliteFile::read(path).map(Self::Sqlite)
-            }
+            // One slash more than the path has: what stands before that would be a host.
+            Some((_, _, Dialect::Sqlite)) => match rest.strip_prefix('/') {
+                Some(path) => SqliteFile::read(path).map(Self::Sqlite),
+                None => Err(ConnectError::Url("path: write sqlite:////folder/file")),
+            },
             Some((_, _, Dialect::Postgres)) => Parts::read(rest)?.postgres().map(Self::Postgres),
             Some((_, _, Dialect::MySql)) => Parts::read(rest)?.mysql().map(Self::MySql),
+        }
+    }
+
+    /// What does not open. Of a server no more than its kind: with a sign that should have been
+    /// escaped, the rest of a password is taken for a host.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::Sqlite(of) => of.path.clone(),
+            Self::Postgres(_) => "PostgreSQL".to_owned(),
+            Self::MySql(_) => "MySQL".to_owned(),
         }
     }
 
@@ -83,6 +92,7 @@ impl Options {
         }
     }
 }
+
 
 impl Parts {
     /// Reads `user:password@host:port/database?options`. Every part may be missing.
@@ -151,9 +161,13 @@ impl Parts {
         if let Some(database) = &self.database {
             options = options.database(database);
         }
-        // As libpq: who names the authority wants it to be asked.
-        let mode =
-            if trusts && matches!(mode, PgSslMode::Require) { PgSslMode::VerifyCa } else { mode };
+        let mode = match mode {
+            // As libpq: who names the authority wants it to be asked.
+            PgSslMode::Require if trusts => PgSslMode::VerifyCa,
+            // Libpq comes by TLS where the server wants it; here that would never be tried.
+            PgSslMode::Allow => PgSslMode::Prefer,
+            mode => mode,
+        };
         Ok(options.ssl_mode(mode))
     }
 
@@ -286,14 +300,14 @@ mod tests {
     }
 
     #[test]
-    fn a_path_of_sqlite_is_read_with_and_without_a_driver() {
+    fn a_path_of_sqlite_has_one_slash_less_than_its_url() {
         for (url, path) in [
-            ("sqlite:///var/lib/c.sqlite", "/var/lib/c.sqlite"),
-            ("sqlite:////var/lib/c.sqlite", "//var/lib/c.sqlite"),
-            ("sqlite://c.sqlite", "c.sqlite"),
+            ("sqlite:///c.sqlite", "c.sqlite"),
+            ("sqlite:///lib/c.sqlite", "lib/c.sqlite"),
+            ("sqlite:////var/lib/c.sqlite", "/var/lib/c.sqlite"),
             ("sqlite+pysqlite:///c.sqlite", "c.sqlite"),
             ("sqlite+pysqlite:////var/lib/c.sqlite", "/var/lib/c.sqlite"),
-            ("sqlite:///with%20space?mode=ro", "/with space"),
+            ("sqlite:////with%20space?mode=ro", "/with space"),
         ] {
             assert_eq!(sqlite(url), path, "{url}");
         }
@@ -355,6 +369,7 @@ mod tests {
         for (options, mode) in [
             ("", "Prefer"),
             ("sslmode=disable", "Disable"),
+            ("sslmode=allow", "Prefer"),
             ("sslmode=require", "Require"),
             ("sslmode=require&sslrootcert=/ca.pem", "VerifyCa"),
             ("sslmode=verify-full&sslrootcert=/ca.pem", "VerifyFull"),
@@ -373,6 +388,7 @@ mod tests {
             ("mysql+odd://c:secret@db/c", "\"mysql+odd\" is not supported"),
             ("postgresql+pymysql://c:secret@db/c", "\"postgresql+pymysql\" is not supported"),
             ("mysql:c:secret@db/c", "\"\" is not supported"),
+            ("sqlite://secret.sqlite", "write sqlite:////folder/file"),
             ("mysql://c:secret@db:many/c", "a wrong port"),
             ("mysql://c:secret%FF@db/c", "a wrong encoding"),
             ("mysql://c:secret@db/c?ssl_cipher=secret", "option \"ssl_cipher\""),

@@ -1,21 +1,26 @@
 //! Reserving, committing and rolling back.
 
-use super::{Charge, Exceeded, Kind, Limits, QuotaLimits, Resource};
+use super::counting::count;
+use super::{Charge, Exceeded, Limits, MOST_IN_USE, QuotaLimits, Resource};
 use crate::db::{Txn, utc_now};
 use crate::volumes::touch;
 use crate::{DbError, dialect};
 use sea_query::{CaseStatement, Expr, ExprTrait, Order, Query, SelectStatement};
 use std::cmp::{max, min};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
+use time::PrimitiveDateTime;
 use transfer_core::ProjectId;
 
 /// One row of `quota_usages`.
-#[derive(PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 struct Usage {
     id: i64,
     in_use: i64,
     reserved: i64,
+    /// How many more reservations there may be until it is counted anew.
+    until_refresh: Option<i64>,
+    updated_at: Option<PrimitiveDateTime>,
 }
 
 impl Usage {
@@ -23,12 +28,34 @@ impl Usage {
     fn total(&self) -> i64 {
         self.in_use + self.reserved
     }
+
+    /// Notes that somebody reserves, and says whether to count anew. An end that lies farther off
+    /// than is configured now, or that is missing, is set to what is configured.
+    fn is_to_be_counted(&mut self, limits: &QuotaLimits) -> bool {
+        let configured = (limits.until_refresh > 0).then(|| i64::from(limits.until_refresh));
+        let due = match &mut self.until_refresh {
+            _ if self.in_use < 0 => true,
+            Some(left) => {
+                *left -= 1;
+                *left <= 0
+            }
+            None => self.updated_at.is_some_and(|updated| {
+                limits.max_age_s > 0
+                    && utc_now() - updated >= Duration::from_secs(limits.max_age_s.into())
+            }),
+        };
+        let is_off = self.until_refresh.is_none() && configured.is_some();
+        if due || is_off || self.until_refresh.unwrap_or(0) > configured.unwrap_or(0) {
+            self.until_refresh = configured;
+        }
+        due
+    }
 }
 
 /// Usages by project and resource.
 type Usages = BTreeMap<(String, String), Usage>;
 
-/// What one project is charged, all of it or nothing.
+/// What one project is charged, all of it or nothing: one reservation of Cinder's.
 #[derive(Clone, Copy)]
 pub(crate) struct Demand<'a> {
     pub(crate) project: &'a ProjectId,
@@ -54,35 +81,49 @@ pub(crate) async fn reserve(
     limits: &Limits,
     demands: &[Demand<'_>],
 ) -> Result<Result<Vec<String>, (usize, Exceeded)>, DbError> {
-    let mut usages = counted_usages(txn, limits, demands).await?;
+    let there = usages_of(txn, limits, demands).await?;
+    let mut usages = there.clone();
     let mut reserved = Vec::new();
-    let mut grown = BTreeSet::new();
     for (place, demand) in demands.iter().enumerate() {
         let by_name = demand.by_name();
         let place_of = |name: &String| (demand.project.as_str().to_owned(), name.clone());
-        let overs: Vec<(String, i64, i64)> = by_name
-            .iter()
-            .filter_map(|(name, (_, delta))| {
-                let quota = limits.of(demand.project, name);
-                let total = usages.get(&place_of(name))?.total();
-                (quota >= 0 && *delta >= 0 && quota < delta + total)
-                    .then(|| (name.clone(), quota, total))
-            })
-            .collect();
-        if !overs.is_empty() {
-            return Ok(Err((place, Exceeded { overs })));
+        for (name, (resource, _)) in &by_name {
+            let Some(usage) = usages.get_mut(&place_of(name)) else { continue };
+            if usage.is_to_be_counted(&limits.configured) {
+                usage.in_use = count(txn, &limits.configured, demand.project, resource).await?;
+            }
+        }
+        if let Some(exceeded) = exceeded(limits, demand, &usages) {
+            return Ok(Err((place, exceeded)));
         }
         for (name, (_, delta)) in by_name {
             let Some(usage) = usages.get_mut(&place_of(&name)) else { continue };
-            if delta > 0 {
-                usage.reserved += delta;
-                grown.insert(usage.id);
-            }
+            usage.reserved += max(delta, 0);
             reserved.push((demand.project, name, usage.id, delta));
         }
     }
-    write_usages(txn, usages.values().filter(|usage| grown.contains(&usage.id))).await?;
+    let changed = usages.iter().filter(|(place, usage)| there.get(*place) != Some(*usage));
+    write_usages(txn, changed.map(|(_, usage)| usage)).await?;
     insert_reservations(txn, limits, reserved).await.map(Ok)
+}
+
+/// What keeps a demand from being met, if anything does.
+fn exceeded(limits: &Limits, demand: &Demand<'_>, usages: &Usages) -> Option<Exceeded> {
+    let (mut overs, mut too_many) = (Vec::new(), Vec::new());
+    for (name, (_, delta)) in demand.by_name() {
+        let total = usages.get(&(demand.project.as_str().to_owned(), name.clone()))?.total();
+        if delta > 0 && total + delta > MOST_IN_USE {
+            too_many.push(name.clone());
+        }
+        let quota = limits.of(demand.project, &name);
+        if quota >= 0 && delta >= 0 && quota < delta + total {
+            overs.push((name, quota, total));
+        }
+    }
+    if !too_many.is_empty() {
+        return Some(Exceeded::Columns(too_many));
+    }
+    (!overs.is_empty()).then_some(Exceeded::Limits(overs))
 }
 
 async fn insert_reservations(
@@ -125,8 +166,8 @@ async fn insert_reservations(
     Ok(uuids)
 }
 
-/// The usages that are demanded of, each of them there and not negative.
-async fn counted_usages(
+/// The usages that are demanded of; one that is not there is made, as its project's rows stand.
+async fn usages_of(
     txn: &mut Txn,
     limits: &Limits,
     demands: &[Demand<'_>],
@@ -141,26 +182,25 @@ async fn counted_usages(
     for demand in demands {
         for (name, (resource, _)) in demand.by_name() {
             let place = (demand.project.as_str().to_owned(), name);
-            let found = usages.get(&place);
-            if found.is_some_and(|usage| usage.in_use >= 0) {
+            if usages.contains_key(&place) {
                 continue;
             }
             let in_use = count(txn, &limits.configured, demand.project, resource).await?;
-            match found {
-                Some(usage) => write_usages(txn, [&Usage { in_use, ..*usage }]).await?,
-                None => create_usage(txn, demand.project, &place.1, in_use).await?,
-            }
+            let until_refresh = limits.configured.until_refresh;
+            create_usage(txn, demand.project, &place.1, in_use, until_refresh).await?;
             usages = read_usages(txn, &select).await?;
         }
     }
     Ok(usages)
 }
 
-/// Turns reservations into usage. Usage never becomes negative.
+/// Turns reservations into usage, those too that have lapsed meanwhile and hold nothing any more:
+/// the rows move all the same. Usage never becomes negative.
 pub(crate) async fn commit(txn: &mut Txn, uuids: &[String]) -> Result<(), DbError> {
-    settle(txn, uuids, |usage, delta| {
-        let in_use = usage.in_use + delta;
-        Usage { in_use: if delta < 0 { max(in_use, 0) } else { in_use }, ..release(usage, delta) }
+    settle(txn, uuids, |usage, held| {
+        let in_use = usage.in_use + held.delta;
+        let in_use = if held.delta < 0 { max(in_use, 0) } else { in_use };
+        Usage { in_use, ..release(usage, held) }
     })
     .await
 }
@@ -170,37 +210,48 @@ pub(crate) async fn roll_back(txn: &mut Txn, uuids: &[String]) -> Result<(), DbE
     settle(txn, uuids, release).await
 }
 
-fn release(usage: &Usage, delta: i64) -> Usage {
-    let reserved = usage.reserved - min(max(delta, 0), usage.reserved);
-    Usage { id: usage.id, in_use: usage.in_use, reserved }
+/// A reservation that is to end.
+struct Held {
+    usage: i64,
+    delta: i64,
+    /// Whether Cinder has struck it out, and what it held, because its time was over.
+    has_lapsed: bool,
+}
+
+fn release(usage: &Usage, held: &Held) -> Usage {
+    let gain = if held.has_lapsed { 0 } else { max(held.delta, 0) };
+    let reserved = usage.reserved - min(gain, usage.reserved);
+    Usage { reserved, ..usage.clone() }
 }
 
 async fn settle(
     txn: &mut Txn,
     uuids: &[String],
-    change: impl Fn(&Usage, i64) -> Usage,
+    change: impl Fn(&Usage, &Held) -> Usage,
 ) -> Result<(), DbError> {
     if uuids.is_empty() {
         return Ok(());
     }
-    let held = Query::select()
-        .columns(["usage_id", "delta"])
+    let select = Query::select()
+        .columns(["usage_id", "delta", "deleted"])
         .from("reservations")
-        .and_where(Expr::col("deleted").eq(false))
+        // Either, in words for which Cinder's index is used.
+        .and_where(Expr::col("deleted").is_in([false, true]))
         .and_where(Expr::col("uuid").is_in(uuids))
         .order_by("id", Order::Asc)
         .take();
-    let mut deltas = Vec::new();
-    for row in txn.all(&held).await? {
-        deltas.push((row.int("usage_id")?, row.int("delta")?));
+    let mut reserved = Vec::new();
+    for row in txn.all(&select).await? {
+        let (usage, delta) = (row.int("usage_id")?, row.int("delta")?);
+        reserved.push(Held { usage, delta, has_lapsed: row.bool("deleted")? });
     }
     let mut select = usage_rows(txn);
-    select.and_where(Expr::col("id").is_in(deltas.iter().map(|(id, _)| *id)));
+    select.and_where(Expr::col("id").is_in(reserved.iter().map(|held| held.usage)));
     let mut usages: BTreeMap<i64, Usage> =
         read_usages(txn, &select).await?.into_values().map(|usage| (usage.id, usage)).collect();
-    for (id, delta) in deltas {
-        if let Some(usage) = usages.get_mut(&id) {
-            *usage = change(usage, delta);
+    for held in reserved {
+        if let Some(usage) = usages.get_mut(&held.usage) {
+            *usage = change(usage, &held);
         }
     }
     write_usages(txn, usages.values()).await?;
@@ -217,7 +268,15 @@ async fn settle(
 /// Usages are locked by ascending id, and before reservations, as Cinder does it.
 fn usage_rows(txn: &Txn) -> SelectStatement {
     let mut select = Query::select()
-        .columns(["id", "project_id", "resource", "in_use", "reserved"])
+        .columns([
+            "id",
+            "project_id",
+            "resource",
+            "in_use",
+            "reserved",
+            "until_refresh",
+            "updated_at",
+        ])
         .from("quota_usages")
         .and_where(Expr::col("deleted").eq(false))
         .order_by("id", Order::Asc)
@@ -233,6 +292,8 @@ async fn read_usages(txn: &mut Txn, select: &SelectStatement) -> Result<Usages, 
             id: row.int("id")?,
             in_use: row.int("in_use")?,
             reserved: row.int("reserved")?,
+            until_refresh: row.opt_int("until_refresh")?,
+            updated_at: row.datetime("updated_at")?,
         };
         found.insert((row.text("project_id")?, row.text("resource")?), usage);
     }
@@ -244,6 +305,7 @@ async fn create_usage(
     project: &ProjectId,
     resource: &str,
     in_use: i64,
+    until_refresh: u32,
 ) -> Result<(), DbError> {
     let insert = Query::insert()
         .into_table("quota_usages")
@@ -254,6 +316,7 @@ async fn create_usage(
             "resource",
             "in_use",
             "reserved",
+            "until_refresh",
             "race_preventer",
         ])
         .values_panic([
@@ -263,6 +326,7 @@ async fn create_usage(
             resource.into(),
             in_use.into(),
             0.into(),
+            (until_refresh > 0).then_some(i64::from(until_refresh)).into(),
             true.into(),
         ])
         .take();
@@ -278,10 +342,13 @@ async fn write_usages<'a>(
     txn: &mut Txn,
     usages: impl IntoIterator<Item = &'a Usage>,
 ) -> Result<(), DbError> {
-    let (mut in_use, mut reserved, mut ids) = (CaseStatement::new(), CaseStatement::new(), vec![]);
+    let [mut in_use, mut reserved, mut until_refresh] = [(); 3].map(|()| CaseStatement::new());
+    let mut ids = Vec::new();
     for usage in usages {
-        in_use = in_use.case(Expr::col("id").eq(usage.id), usage.in_use);
-        reserved = reserved.case(Expr::col("id").eq(usage.id), usage.reserved);
+        let this = || Expr::col("id").eq(usage.id);
+        in_use = in_use.case(this(), usage.in_use);
+        reserved = reserved.case(this(), usage.reserved);
+        until_refresh = until_refresh.case(this(), usage.until_refresh);
         ids.push(usage.id);
     }
     if ids.is_empty() {
@@ -291,60 +358,7 @@ async fn write_usages<'a>(
     update
         .value("in_use", in_use.finally(Expr::col("in_use")))
         .value("reserved", reserved.finally(Expr::col("reserved")))
+        .value("until_refresh", until_refresh.finally(Expr::col("until_refresh")))
         .and_where(Expr::col("id").is_in(ids));
     txn.execute(&update).await.map(|_rows| ())
-}
-
-/// What a project really has (cinder: `db/api.py` `_sync_volumes`, `_sync_gigabytes`,
-/// `_sync_snapshots`). Rows with `use_quota` false do not count.
-async fn count(
-    txn: &mut Txn,
-    limits: &QuotaLimits,
-    project: &ProjectId,
-    resource: &Resource,
-) -> Result<i64, DbError> {
-    let volumes = sum(txn, project, resource, "volumes", "size").await?;
-    let snapshots = sum(txn, project, resource, "snapshots", "volume_size").await?;
-    Ok(match resource.kind {
-        Kind::Volumes => volumes.0,
-        Kind::Snapshots => snapshots.0,
-        Kind::Gigabytes if limits.no_snapshot_gb_quota => volumes.1,
-        Kind::Gigabytes => volumes.1 + snapshots.1,
-    })
-}
-
-async fn sum(
-    txn: &mut Txn,
-    project: &ProjectId,
-    resource: &Resource,
-    table: &'static str,
-    size: &'static str,
-) -> Result<(i64, i64), DbError> {
-    let mut select = Query::select()
-        .expr_as(Expr::col("id").count(), "rows")
-        .expr_as(Expr::col(size).sum(), "gigabytes")
-        .from(table)
-        .and_where(Expr::col("deleted").eq(false))
-        .and_where(Expr::col("use_quota").eq(true))
-        .and_where(Expr::col("project_id").eq(project.as_str()))
-        .take();
-    if let Some(of_type) = &resource.of_type {
-        let is_of_type = Expr::col(("volumes", "volume_type_id")).eq(of_type.id.as_str());
-        if table == "volumes" {
-            select.and_where(is_of_type);
-        } else {
-            // A snapshot counts for the type that its volume has now.
-            let own = Query::select()
-                .expr(Expr::val(1))
-                .from("volumes")
-                .and_where(Expr::col(("volumes", "id")).equals((table, "volume_id")))
-                .and_where(is_of_type)
-                .take();
-            select.and_where(Expr::exists(own));
-        }
-    }
-    match txn.first(&select).await? {
-        Some(row) => Ok((row.int("rows")?, row.int("gigabytes")?)),
-        None => Ok((0, 0)),
-    }
 }

@@ -118,6 +118,16 @@ async fn a_secret_is_named_as_long_as_a_row_or_a_live_hand_over_names_it() {
     assert!(named("k+").await, "by the snapshot");
     fixture.sql("UPDATE snapshots SET deleted = TRUE").await;
     assert!(!named("k+").await);
+
+    fixture
+        .sql(
+            "INSERT INTO backups (id, volume_id, deleted, encryption_key_id)
+             VALUES ('b', 'v', FALSE, 'k+')",
+        )
+        .await;
+    assert!(named("k+").await, "by the backup");
+    fixture.sql("UPDATE backups SET deleted = TRUE").await;
+    assert!(!named("k+").await);
 }
 
 #[tokio::test]

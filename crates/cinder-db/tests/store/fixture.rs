@@ -95,6 +95,7 @@ pub(crate) fn initiate(id: &str, volume: &str, by: &str) -> InitiateClaim {
         no_snapshots: false,
         encrypted_allowed: true,
         expire_after: None,
+        lengths: cinder_db::Lengths::default(),
         lease: LEASE,
     }
 }

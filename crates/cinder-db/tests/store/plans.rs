@@ -80,6 +80,11 @@ async fn fill(fixture: &Fixture) {
                 "id, volume_type_id, deleted, project_id, encryption_key_id, volume_id, use_quota",
                 format!("{key}, 'type', {no}, {project}, {key}, {key}, {yes}"),
             ),
+            (
+                "backups",
+                "id, deleted, volume_id, encryption_key_id",
+                format!("{key}, {no}, {key}, {key}"),
+            ),
             ("transfers", "id, deleted, volume_id", format!("{key}, {yes}, {key}")),
             (
                 "quotas",

@@ -3,13 +3,13 @@
 use crate::fixture::{Fixture, accept, copied, given_up, initiate};
 use cinder_db::{AcceptClaim, QuotaLimits};
 
-const USAGE: &str = "SELECT project_id, resource, in_use, reserved FROM quota_usages
+pub(crate) const USAGE: &str = "SELECT project_id, resource, in_use, reserved FROM quota_usages
                      WHERE resource NOT LIKE '%!_%' ESCAPE '!'
                        AND (in_use <> 0 OR reserved <> 0)
                      ORDER BY project_id, resource";
 
 /// A plain volume of 2 GiB with one snapshot, on offer, and the claim of its accept by `y`.
-async fn offered() -> (Fixture, AcceptClaim) {
+pub(crate) async fn offered() -> (Fixture, AcceptClaim) {
     let fixture = Fixture::new().await;
     fixture.volume("v", "x", None).await;
     fixture.snapshot("s", "v").await;
@@ -292,7 +292,8 @@ async fn reservations_look_like_cinders_and_are_struck_at_the_end() {
     assert_eq!(
         fixture.rows(held).await,
         [
-            "project_id=x resource=gigabytes delta=-4",
+            "project_id=x resource=gigabytes delta=-2",
+            "project_id=x resource=gigabytes delta=-2",
             "project_id=x resource=snapshots delta=-1",
             "project_id=x resource=volumes delta=-1",
             "project_id=y resource=gigabytes delta=2",

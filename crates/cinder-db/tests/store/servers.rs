@@ -265,3 +265,35 @@ async fn who_is_not_let_in_is_told_so_and_the_password_is_not_repeated() {
     let shown = format!("{:?}", fixture.store);
     assert!(!shown.contains("word"), "{shown}");
 }
+
+#[tokio::test]
+async fn a_statement_has_a_limit_of_time() {
+    let Some(fixture) = on_a_server().await else { return };
+    // What the limit of the store's own session is, told by an error.
+    let (statements, limit): (&[&str], _) = match fixture.database.kind {
+        Kind::Sqlite => (&[], ""),
+        Kind::Postgres => (
+            &[
+                "CREATE FUNCTION tell() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                     RAISE EXCEPTION 'limit %', current_setting('statement_timeout'); END $$",
+                "CREATE TRIGGER told BEFORE INSERT ON volume_transfer_hand_overs
+                 FOR EACH ROW EXECUTE FUNCTION tell()",
+            ],
+            "limit 1min",
+        ),
+        Kind::MySql => (
+            &["CREATE TRIGGER told BEFORE INSERT ON volume_transfer_hand_overs FOR EACH ROW BEGIN
+                   DECLARE words TEXT DEFAULT concat('limit ', @@max_statement_time);
+                   SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = words; END"],
+            "limit 60",
+        ),
+    };
+    for statement in statements {
+        fixture.sql(statement).await;
+    }
+    match fixture.store.claim_initiate(&initiate("h", "v", "x")).await {
+        Err(ClaimError::Db(DbError::Database(words))) => assert!(words.contains(limit), "{words}"),
+        Err(other) => panic!("{other}"),
+        Ok(_claimed) => panic!("claimed in spite of the trigger"),
+    }
+}

@@ -9,8 +9,8 @@ use cinder_db::{QuotaLimits, Store, StoreConfig};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{BodyExt, Full};
 use keystone_client::{
-    CacheLimits, Clock, Credentials, DomainRef, Keystone, ProjectRef, ServiceSession, UserRef,
-    Validator,
+    CacheLimits, Clock, Credentials, DomainRef, Keystone, ProjectRef, ServiceSession,
+    ServiceTokens, UserRef, Validator,
 };
 use openstack_http::{Broken, Exchange, InProcess, Limits, Password};
 use serde_json::{Value, json};
@@ -86,7 +86,7 @@ impl Cloud {
         let simulator = Simulator::new(Config { clock, ..Config::new(PASSWORD) }).unwrap();
         let keystone = in_process(simulator.keystone_service());
         let barbican = in_process(simulator.barbican_service());
-        let database = format!("sqlite://{}", file.display());
+        let database = format!("sqlite:///{}", file.display());
         Self { _folder: folder, database, simulator, keystone, barbican, told: Told::default() }
     }
 
@@ -122,7 +122,13 @@ impl Cloud {
         // No patience: an unknown outcome ends the operation at once, without a wait.
         let options = Options { patience: Duration::ZERO, ..Options::default() };
         let engine = Engine::new(store.clone(), barbican, session.clone(), limits, options);
-        let validator = Validator::new(keystone, session, clock, CacheLimits::default());
+        let validator = Validator::new(
+            keystone,
+            session,
+            clock,
+            CacheLimits::default(),
+            ServiceTokens::default(),
+        );
         let validator = Arc::new(validator);
         let router = transfer_api::router(Api { engine: engine.clone(), validator, config });
         (engine, router)
@@ -188,7 +194,7 @@ fn folder() -> tempfile::TempDir {
 async fn empty_database() -> Vec<u8> {
     let folder = folder();
     let file = folder.path().join("cinder.sqlite");
-    let store = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    let store = connect(&format!("sqlite:///{}?mode=rwc", file.display())).await;
     store.create_cinder_tables().await.unwrap();
     store.migrate().await.unwrap();
     store.close().await;

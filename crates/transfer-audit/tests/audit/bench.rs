@@ -47,7 +47,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cinder.sqlite");
         std::fs::write(&file, EMPTY.get_or_init(empty_database).await).unwrap();
-        let url = format!("sqlite://{}", file.display());
+        let url = format!("sqlite:///{}", file.display());
         let store = connect(&url).await;
         let simulator = Simulator::new(Config::new(PASSWORD)).unwrap();
         Self { _folder: folder, url, simulator, store, numbers: Mutex::new(0) }
@@ -131,6 +131,7 @@ impl Bench {
             no_snapshots: false,
             encrypted_allowed: true,
             expire_after: None,
+            lengths: cinder_db::Lengths::default(),
             lease,
         };
         self.store.claim_initiate(&claim).await.unwrap();
@@ -316,7 +317,7 @@ async fn connect(url: &str) -> Store {
 async fn empty_database() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cinder.sqlite");
-    let store = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    let store = connect(&format!("sqlite:///{}?mode=rwc", file.display())).await;
     store.create_cinder_tables().await.unwrap();
     store.migrate().await.unwrap();
     store.close().await;

@@ -5,6 +5,7 @@ use simulator::Service;
 use simulator::faults::{Action, Rule};
 use transfer_audit::{Finding, Outcome};
 use transfer_core::{Authority, Debt, Garbage, SecretId, VolumeId};
+use transfer_engine::{Caller, Offer};
 
 const BYTES: [u8; 32] = [7; 32];
 
@@ -121,6 +122,39 @@ async fn a_backups_own_copy_of_a_key_is_no_stray() {
         ))
         .await;
     assert_eq!(kinds(&bench.audit().await.1), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_key_that_a_backup_shares_with_its_volume_outlives_the_hand_over_of_the_volume() {
+    let bench = Bench::new().await;
+    let key = bench.secret("donor", BYTES).await;
+    let volume = bench.volume("donor", &key, 0).await;
+    // Cinder gives a backup a copy of its own, and has not always done so.
+    bench
+        .sql(&format!(
+            "INSERT INTO backups (id, volume_id, deleted, encryption_key_id) \
+             VALUES ('b', '{volume}', FALSE, '{key}')"
+        ))
+        .await;
+    let engine = bench.engine();
+    let caller = Caller {
+        project: bench.project("donor"),
+        user: "x".into(),
+        is_admin: false,
+        token: bench.session("donor").token().await.unwrap().token.clone(),
+    };
+    let offer = Offer { volume, name: None, no_snapshots: false, encrypted_allowed: true };
+    engine.initiate(caller, offer).await.unwrap();
+    assert!(engine.shut_down(std::time::Duration::from_secs(10)).await);
+    assert_eq!(bench.bytes("donor", &key).await, Some(BYTES.to_vec()), "the backup can be read");
+    let (_, findings) = bench.audit().await;
+    assert_eq!(kinds(&findings), ["debt_unpaid"]);
+    assert!(findings[0].what.contains("still named by a volume, a snapshot, a backup"));
+    is_left(&bench, "debt_unpaid", &["donor"], "still named").await;
+    // Cinder deletes the key with the backup, or leaves it to us: nothing names it any more.
+    bench.sql("UPDATE backups SET deleted = TRUE").await;
+    assert!(mend_all(&bench, "debt_unpaid").await.is_mended());
+    assert_eq!(bench.bytes("donor", &key).await, None);
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use tokio::sync::OnceCell;
 use tower::ServiceExt as _;
 use transfer_core::invariants::check_at_rest;
 use transfer_core::{History, ProjectId, SecretId, TransferId, UserId, VolumeId, World};
-use transfer_engine::{Caller, Engine, Offer, Offered, Options, TransferError};
+use transfer_engine::{Accounts, Caller, Engine, Offer, Offered, Options, TransferError};
 
 pub(crate) const PASSWORD: &str = "correct horse";
 /// Three keys of 256 bits in base64.
@@ -75,7 +75,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("cinder.sqlite");
         std::fs::write(&file, EMPTY.get_or_init(empty_database).await).unwrap();
-        let url = format!("sqlite://{}", file.display());
+        let url = format!("sqlite:///{}", file.display());
         let store = connect(&url).await;
         let simulator = Simulator::new(Config::new(PASSWORD)).unwrap();
         let engine = engine(&simulator, &store, options);
@@ -107,6 +107,13 @@ impl Bench {
         bench.history.observe(&world);
         bench.history.showed_auth_key(&world, &bench.volume, &bench.y.project);
         bench
+    }
+
+    /// From now on a token of the service goes to Barbican beside a user's.
+    pub(crate) fn send_service_tokens(&mut self, options: Options) {
+        let (own, beside) = (session(&self.simulator), session(&self.simulator));
+        let accounts = Accounts { own, beside_users: Some(beside) };
+        self.engine = engine_as(accounts, &self.simulator, &self.store, options);
     }
 
     pub(crate) fn another_engine(&self, options: Options) -> Engine {
@@ -228,7 +235,7 @@ impl Bench {
 async fn empty_database() -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cinder.sqlite");
-    let store = connect(&format!("sqlite://{}?mode=rwc", file.display())).await;
+    let store = connect(&format!("sqlite:///{}?mode=rwc", file.display())).await;
     store.create_cinder_tables().await.unwrap();
     store.migrate().await.unwrap();
     store.close().await;
@@ -244,10 +251,19 @@ fn snapshot_id(number: usize) -> String {
 }
 
 fn engine(simulator: &Simulator, store: &Store, options: Options) -> Engine {
-    let urls = simulator.urls();
+    engine_as(session(simulator).into(), simulator, store, options)
+}
+
+fn engine_as(accounts: Accounts, simulator: &Simulator, store: &Store, options: Options) -> Engine {
+    let url = simulator.urls().key_manager.parse().unwrap();
+    let barbican = Barbican::new(&url, barbican_exchange(simulator));
+    Engine::new(store.clone(), barbican, accounts, QuotaLimits::default(), options)
+}
+
+/// The service's account.
+fn session(simulator: &Simulator) -> Arc<ServiceSession> {
     let exchange: Arc<dyn Exchange> = Arc::new(in_process(simulator.keystone_service()));
-    let keystone = Keystone::new(&urls.identity.parse().unwrap(), exchange);
-    let barbican = Barbican::new(&urls.key_manager.parse().unwrap(), barbican_exchange(simulator));
+    let keystone = Keystone::new(&simulator.urls().identity.parse().unwrap(), exchange);
     let domain = || DomainRef::Name("Default".to_owned());
     let credentials = Credentials::Password {
         user: UserRef::Name { name: "cinder".to_owned(), domain: domain() },
@@ -255,8 +271,7 @@ fn engine(simulator: &Simulator, store: &Store, options: Options) -> Engine {
         project: ProjectRef::Name { name: "service".to_owned(), domain: domain() },
     };
     let clock: Clock = Arc::new(OffsetDateTime::now_utc);
-    let session = Arc::new(ServiceSession::new(keystone, credentials, clock));
-    Engine::new(store.clone(), barbican, session, QuotaLimits::default(), options)
+    Arc::new(ServiceSession::new(keystone, credentials, clock))
 }
 
 fn barbican_exchange(simulator: &Simulator) -> Arc<dyn Exchange> {

@@ -72,6 +72,25 @@ async fn tokens_that_expire_in_the_middle_stop_the_caller_but_not_the_service() 
 }
 
 #[tokio::test]
+async fn with_the_services_token_beside_it_a_callers_token_may_end_in_the_middle() {
+    for operation in OPERATIONS {
+        for ask in COPYING {
+            let mut scene = Scene::new(operation).await;
+            scene.bench.send_service_tokens(options());
+            let held = scene.fault(ask, Action::HoldBefore);
+            let expire = async {
+                held.reached().await;
+                scene.bench.simulator.clock().advance(LONG);
+                held.release();
+            };
+            let outcome = together(scene.run(), expire).await;
+            outcome.unwrap_or_else(|error| panic!("{operation} {ask:?}: {error}"));
+            scene.done().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn refused_credentials_of_the_service_are_an_outage_and_not_the_callers_fault() {
     for operation in OPERATIONS {
         for (service, statuses) in

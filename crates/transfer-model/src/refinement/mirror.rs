@@ -41,7 +41,7 @@ impl Mirror {
     /// The model's start: two volumes of X, one with two snapshots, and three keys.
     pub(super) async fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}/cinder.db?mode=rwc", directory.path().display());
+        let url = format!("sqlite:///{}/cinder.db?mode=rwc", directory.path().display());
         let config = StoreConfig { url: url.clone(), max_connections: 2 };
         let store = Store::connect(&config).await.unwrap();
         store.create_cinder_tables().await.unwrap();
@@ -238,6 +238,7 @@ impl Mirror {
                 no_snapshots: false,
                 encrypted_allowed: true,
                 expire_after: None,
+                lengths: cinder_db::Lengths::default(),
                 lease,
             };
             let offered = self.store.claim_initiate(&claim).await?;

@@ -23,7 +23,7 @@ fn run(folder: &Path, urls: &Ready, arguments: &[&str]) -> Output {
     program()
         .args(arguments)
         .args(["--older-than", "0", "--auth-url", &format!("{}/v3", urls.identity)])
-        .args(["--database", &format!("sqlite://{}/cinder.sqlite", folder.display())])
+        .args(["--database", &format!("sqlite:///{}/cinder.sqlite", folder.display())])
         .env("VOLUME_TRANSFER_PASSWORD", "secret")
         .env("OS_CLIENT_CONFIG_FILE", folder.join("clouds.yaml"))
         .output()
@@ -43,7 +43,7 @@ async fn half_cancelled(folder: &Path, urls: &Ready) -> String {
     let volume = x.create_volume("data", Some("luks")).await.expect("a volume");
     let offered = x.offer(&urls.block_storage, &volume).await.expect("a reply");
     assert_eq!(offered.status, 202);
-    let url = format!("sqlite://{}/cinder.sqlite", folder.display());
+    let url = format!("sqlite:///{}/cinder.sqlite", folder.display());
     let database = sqlx::SqlitePool::connect(&url).await.expect("connects");
     for statement in
         ["UPDATE transfers SET deleted = TRUE", "UPDATE volumes SET status = 'available'"]
@@ -110,7 +110,7 @@ async fn an_audit_that_cannot_begin_says_why_and_changes_nothing() {
         assert!(errors.contains(words), "{arguments:?}: {errors}");
     }
     let elsewhere = tempfile::tempdir().expect("a folder");
-    let url = format!("sqlite://{}/cinder.sqlite?mode=rwc", elsewhere.path().display());
+    let url = format!("sqlite:///{}/cinder.sqlite?mode=rwc", elsewhere.path().display());
     let config = cinder_db::StoreConfig { url, max_connections: 1 };
     let store = cinder_db::Store::connect(&config).await.expect("connects");
     store.create_cinder_tables().await.expect("Cinder's tables");
@@ -119,5 +119,71 @@ async fn an_audit_that_cannot_begin_says_why_and_changes_nothing() {
     let errors = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(2), "{errors}");
     assert!(errors.contains("`volume-transfer recover` makes them"), "{errors}");
+    stack.stop();
+}
+
+#[tokio::test]
+async fn recover_with_a_cloud_ends_what_waits_for_its_project() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let conf = folder.path().join("expiring.conf");
+    std::fs::write(&conf, "[volume_transfer]\nexpire_after = 1\n").expect("written");
+    let clouds = folder.path().join("clouds.yaml");
+    let fault = "barbican DELETE /v1/secrets/{id} standing status=403";
+    let (stack, urls) = Stack::start(
+        folder.path(),
+        &[
+            &[
+                "serve",
+                "--dev",
+                "--password",
+                "secret",
+                "--config-file",
+                conf.to_str().expect("a path"),
+            ],
+            &["--state-dir", folder.path().to_str().expect("a path")][..],
+            &["--clouds", clouds.to_str().expect("a path"), "--control", "--fault", fault],
+        ]
+        .concat(),
+    );
+    let admin = User::log_in(&urls, "admin", "secret", "admin").await.expect("a token");
+    admin.create_encrypted_type("luks").await.expect("a type");
+    let x = User::log_in(&urls, "x", "secret", "donor").await.expect("a token");
+    let volume = x.create_volume("data", Some("luks")).await.expect("a volume");
+    let offered = x.offer(&urls.block_storage, &volume).await.expect("a reply");
+    assert_eq!(offered.status, 202);
+    let recover = |more: &[&str]| {
+        program()
+            .args(["recover", "--json", "--config-file"])
+            .arg(&conf)
+            .args(["--auth-url", &format!("{}/v3", urls.identity)])
+            .args(["--key-manager-url", &urls.key_manager])
+            .args(["--database", &format!("sqlite:///{}/cinder.sqlite", folder.path().display())])
+            .args(more)
+            .env("VOLUME_TRANSFER_PASSWORD", "secret")
+            .env("OS_CLIENT_CONFIG_FILE", &clouds)
+            .output()
+            .expect("the program starts")
+    };
+    let project = format!("project {}", x.project);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let alone = loop {
+        // Until the offer has expired, and the request that made it has tried to pay.
+        let report = json(&recover(&[]));
+        assert!(std::time::Instant::now() < deadline, "{report}");
+        if report["expired_offers"] == 1 && report["owed"][&project] == 1 {
+            break report;
+        }
+    };
+    assert_eq!(alone["paid_by"], serde_json::json!({}));
+    let faults = format!("{}/_simulator/faults", urls.identity);
+    let forgotten = volume_transfer::stage::client().expect("a client").delete(faults).send().await;
+    assert!(forgotten.expect("a reply").status().is_success());
+    let output = recover(&["--cloud", "donor"]);
+    let report = json(&output);
+    assert_eq!(report["paid_by"]["cloud \"donor\""]["paid"], 1, "{report}");
+    assert_eq!((&report["expired_offers"], &report["owed"]), (&0.into(), &serde_json::json!({})));
+    assert_eq!(output.status.code(), Some(0), "{report}");
+    let shown = x.block_storage(reqwest::Method::GET, &format!("/volumes/{volume}"), None).await;
+    assert_eq!(shown.expect("a reply").text("/volume/status").expect("a status"), "available");
     stack.stop();
 }
