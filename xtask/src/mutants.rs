@@ -3,11 +3,14 @@
 //! cargo-mutants changes the code, one place at a time, and runs the tests of the crate. A mutant
 //! that survives is a property that nobody checks: it gets a test, or an entry with its reason in
 //! `xtask/survivors.toml`. A survivor without an entry fails the run, and so does an entry whose
-//! mutant no longer survives. Where few tests catch most mutants, those come first, and only
-//! what they let live is judged by all tests.
+//! mutant no longer survives.
+//!
+//! The tests of a mutant end with the first that fails, and `.config/nextest.toml` says which come
+//! last. Each part has a target directory that it keeps, so that of a mutant only its own crate is
+//! built. `--again` adds a round of those that have survived, once there are tests for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
@@ -17,25 +20,26 @@ use crate::workspace::Workspace;
 /// The entries, from the root.
 const SURVIVORS: &str = "xtask/survivors.toml";
 
-/// A part of the code, and the package whose tests it must not survive.
+/// A part of the code, and the tests that it must not survive: those of its package, or of some of
+/// its targets, where the others are not about it and would only take their time.
 struct Part {
     name: &'static str,
     package: &'static str,
+    tests: &'static str,
     files: &'static [&'static str],
-    /// Few tests that judge most of it: their target, and how their names begin.
-    first: Option<(&'static str, &'static [&'static str])>,
 }
 
 const PARTS: &[Part] = &[
     Part {
         name: "core",
         package: "transfer-core",
+        tests: "tests",
         files: &["crates/transfer-core/src/**/*.rs"],
-        first: None,
     },
     Part {
         name: "store",
         package: "cinder-db",
+        tests: "tests",
         files: &[
             "crates/cinder-db/src/claims.rs",
             "crates/cinder-db/src/claims/*.rs",
@@ -46,32 +50,48 @@ const PARTS: &[Part] = &[
             "crates/cinder-db/src/journal.rs",
             "crates/cinder-db/src/transfers.rs",
         ],
-        first: Some((
-            "store",
-            &["claims::", "debts::", "ends::", "fences::", "restore::", "transfers::"],
-        )),
     },
     Part {
         name: "engine",
         package: "transfer-engine",
-        files: &["crates/transfer-engine/src/**/*.rs"],
-        first: None,
+        tests: "test=driving",
+        files: &[
+            "crates/transfer-engine/src/copying.rs",
+            "crates/transfer-engine/src/debts.rs",
+            "crates/transfer-engine/src/drive.rs",
+            "crates/transfer-engine/src/expiry.rs",
+            "crates/transfer-engine/src/lib.rs",
+            "crates/transfer-engine/src/measured.rs",
+            "crates/transfer-engine/src/recovery.rs",
+            "crates/transfer-engine/src/repairs.rs",
+            "crates/transfer-engine/src/rounds.rs",
+        ],
+    },
+    Part {
+        name: "admission",
+        package: "transfer-engine",
+        tests: "lib",
+        files: &[
+            "crates/transfer-engine/src/admission.rs",
+            "crates/transfer-engine/src/error.rs",
+            "crates/transfer-engine/src/options.rs",
+        ],
     },
 ];
 
 /// What to mutate.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// core, store or engine; without it each of them in turn
+    /// core, store, engine or admission; without it each of them in turn
     part: Option<String>,
-    /// How many mutants are tested at once
-    #[arg(long, default_value_t = 1)]
-    jobs: u32,
-    /// Longest time for the tests of one mutant, in seconds; one that takes longer is caught
-    #[arg(long, default_value_t = 60)]
+    /// Longest time for all tests of one mutant, in seconds; one that takes longer is caught
+    #[arg(long, default_value_t = 300)]
     timeout: u32,
-    /// Judge what the last run left, and mutate nothing
+    /// Test only what has survived the last run, by tests that are newer; the code is the same
     #[arg(long)]
+    again: bool,
+    /// Judge what the last run left, and mutate nothing
+    #[arg(long, conflicts_with = "again")]
     report: bool,
 }
 
@@ -94,7 +114,13 @@ struct Outcome {
     caught: usize,
     hung: usize,
     unviable: usize,
-    survived: BTreeSet<String>,
+    survived: Vec<String>,
+}
+
+impl Outcome {
+    fn judged(&self) -> usize {
+        self.caught + self.hung + self.unviable + self.survived.len()
+    }
 }
 
 /// Mutates, and judges what survived.
@@ -128,35 +154,48 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
 }
 
 impl Part {
-    /// Whether a mutant is in this part's package.
+    /// Whether a file, or a mutant, which begins with its file, is in this part.
     fn owns(&self, mutant: &str) -> bool {
-        mutant.starts_with(&format!("crates/{}/", self.package))
+        let mut stems = self.files.iter().filter_map(|file| file.split('*').next());
+        stems.any(|stem| mutant.starts_with(stem))
     }
 }
 
-/// The rounds of a part, as their folders are called.
-const FIRST: &str = "first";
-const ALL: &str = "all";
-
 fn mutate_part(workspace: &Workspace, part: &Part, options: &Options, output: &Path) -> Result<()> {
-    if output.exists() {
-        std::fs::remove_dir_all(output).with_context(|| output.display().to_string())?;
+    if !options.again {
+        if output.exists() {
+            std::fs::remove_dir_all(output).with_context(|| output.display().to_string())?;
+        }
+        return mutate(workspace, part, options, &round(output, 1), &[]);
     }
-    let all = ["--cargo-arg=--tests".to_owned()];
-    let Some((target, tests)) = part.first else {
-        return mutate(workspace, part, options, &output.join(ALL), &all, &[]);
-    };
-    let directory = output.join(FIRST);
-    let few = [format!("--cargo-arg=--test={target}")];
-    mutate(workspace, part, options, &directory, &few, tests)?;
-    let mut live = lines(&directory, "missed.txt")?;
-    live.extend(lines(&directory, "timeout.txt")?);
+    let last = rounds(output);
+    let live = last.last().map_or_else(|| Ok(Vec::new()), |last| live(last))?;
     if live.is_empty() {
         return Ok(());
     }
-    let only = live.iter().map(|mutant| format!("--re=^{}$", pattern(mutant)));
-    let all: Vec<String> = all.into_iter().chain(only).collect();
-    mutate(workspace, part, options, &output.join(ALL), &all, &[])
+    let next = round(output, last.len() + 1);
+    mutate(workspace, part, options, &next, &live)?;
+    let judged = read(&next)?.judged();
+    ensure!(
+        judged == live.len(),
+        "{judged} of {} mutants found: run it without --again",
+        live.len()
+    );
+    Ok(())
+}
+
+fn round(output: &Path, number: usize) -> PathBuf {
+    output.join(format!("round-{number}"))
+}
+
+/// The rounds that there have been.
+fn rounds(output: &Path) -> Vec<PathBuf> {
+    (1..).map(|number| round(output, number)).take_while(|round| round.exists()).collect()
+}
+
+/// What a round has let live; a mutant that hangs may only have met a slow test.
+fn live(round: &Path) -> Result<Vec<String>> {
+    Ok([lines(round, "missed.txt")?, lines(round, "timeout.txt")?].concat())
 }
 
 /// A regular expression for this text: what may have a meaning there stands for any character.
@@ -164,38 +203,39 @@ fn pattern(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '.' }).collect()
 }
 
-/// Runs cargo-mutants; it copies the workspace and leaves this one alone. Without `tests`, whose
-/// names begin like that, all tests judge.
+/// Runs cargo-mutants; it copies the workspace and leaves this one alone. Unless `only` names some,
+/// all mutants of the part are judged.
 fn mutate(
     workspace: &Workspace,
     part: &Part,
     options: &Options,
     output: &Path,
-    chosen: &[String],
-    tests: &[&str],
+    only: &[String],
 ) -> Result<()> {
-    let installed = workspace.cargo(["mutants", "--version"]).output();
-    ensure!(
-        installed.is_ok_and(|output| output.status.success()),
-        "cargo-mutants is missing: cargo install cargo-mutants --locked"
-    );
+    for tool in ["mutants", "nextest"] {
+        let installed = workspace.cargo([tool, "--version"]).output();
+        ensure!(
+            installed.is_ok_and(|output| output.status.success()),
+            "cargo-{tool} is missing: cargo install cargo-{tool} --locked"
+        );
+    }
     std::fs::create_dir_all(output).with_context(|| output.display().to_string())?;
     let mut mutants = workspace.cargo(["mutants", "--no-shuffle", "--package", part.package]);
     for file in part.files {
         mutants.args(["--file", file]);
     }
-    // Debug information would be most of what a mutant's build takes.
+    let build = workspace.target.join("mutants").join("build").join(part.name);
     mutants
+        .env("CARGO_TARGET_DIR", build)
+        // Debug information would be most of what a mutant's build takes.
         .env("CARGO_PROFILE_DEV_DEBUG", "0")
         .env("CARGO_PROFILE_TEST_DEBUG", "0")
-        .args(chosen)
-        .args(["--jobs", &options.jobs.to_string(), "--timeout", &options.timeout.to_string()])
+        .env("NEXTEST_PROFILE", "mutants")
+        .args(["--test-tool=nextest", &format!("--cargo-arg=--{}", part.tests)])
+        .args(only.iter().map(|mutant| format!("--re=^{}$", pattern(mutant))))
+        .args(["--timeout", &options.timeout.to_string()])
         .arg("--output")
         .arg(output);
-    if !tests.is_empty() {
-        // The first is for cargo-mutants, the second for cargo.
-        mutants.args(["--", "--"]).args(tests);
-    }
     println!("$ {}", crate::process::shown(&mutants));
     let status = mutants.status().context("cargo mutants does not start")?;
     // 2: some survived, 3: some ran out of time
@@ -210,23 +250,18 @@ fn lines(round: &Path, name: &str) -> Result<Vec<String>> {
     Ok(text.lines().map(str::to_owned).collect())
 }
 
-/// What became of a part: what the first round has not caught is the other round's.
+/// What became of a part: what a round has not caught is the next one's.
 fn read_part(output: &Path) -> Result<Outcome> {
-    let first = output.join(FIRST);
-    let all = output.join(ALL);
-    let first = if first.exists() { Some(read(&first)?) } else { None };
-    match first {
-        Some(first) if !all.exists() => Ok(first),
-        Some(first) => {
-            let last = read(&all)?;
-            Ok(Outcome {
-                caught: first.caught + last.caught,
-                unviable: first.unviable + last.unviable,
-                ..last
-            })
-        }
-        None => read(&all),
+    let rounds = rounds(output);
+    ensure!(!rounds.is_empty(), "{}: nothing has been run", output.display());
+    let mut outcome = Outcome::default();
+    for round in rounds {
+        let Outcome { caught, unviable, .. } = outcome;
+        outcome = read(&round)?;
+        outcome.caught += caught;
+        outcome.unviable += unviable;
     }
+    Ok(outcome)
 }
 
 fn read(round: &Path) -> Result<Outcome> {
@@ -262,11 +297,12 @@ fn score(part: &str, outcome: &Outcome) -> String {
 }
 
 /// What is wrong: survivors without a reason, reasons without a survivor.
-fn judge<'a>(survived: &BTreeSet<String>, known: impl Iterator<Item = &'a str>) -> Vec<String> {
+fn judge<'a>(survived: &[String], known: impl Iterator<Item = &'a str>) -> Vec<String> {
     let known: BTreeSet<&str> = known.collect();
-    let new = survived.iter().filter(|mutant| !known.contains(mutant.as_str()));
+    let survived: BTreeSet<&str> = survived.iter().map(String::as_str).collect();
+    let new = survived.difference(&known);
     let new = new.map(|mutant| format!("survives without a reason: {mutant}"));
-    let gone = known.iter().filter(|mutant| !survived.contains(**mutant));
+    let gone = known.difference(&survived);
     let gone = gone.map(|mutant| format!("does not survive, strike it from the list: {mutant}"));
     new.chain(gone).collect()
 }
@@ -277,7 +313,7 @@ mod tests {
 
     #[test]
     fn survivors_and_reasons_must_be_the_same() {
-        let survived = BTreeSet::from(["a: x".to_owned(), "b: y".to_owned()]);
+        let survived = ["a: x".to_owned(), "b: y".to_owned()];
         assert_eq!(judge(&survived, ["a: x", "b: y"].into_iter()), Vec::<String>::new());
         let found = judge(&survived, ["a: x", "c: z"].into_iter());
         assert_eq!(found.len(), 2, "{found:?}");
@@ -285,11 +321,15 @@ mod tests {
     }
 
     #[test]
-    fn a_run_is_read_without_its_line_numbers() {
+    fn a_run_is_read_round_by_round_and_without_its_line_numbers() {
         let directory = std::env::temp_dir().join(format!("mutants-{}", std::process::id()));
-        let missed = "a.rs:5:6: replace z -> Option<a::B> with None\n";
-        let write = |round: &str, [caught, timeout, unviable, missed]: [&str; 4]| {
-            let round = directory.join(round).join("mutants.out");
+        assert!(read_part(&directory).is_err(), "nothing has been run");
+        let [one, two] = [
+            "a.rs:5:6: replace z -> Option<a::B> with None\n",
+            "a.rs:7:8: replace && with || in f\n",
+        ];
+        let write = |number: usize, [caught, timeout, unviable, missed]: [&str; 4]| {
+            let round = round(&directory, number).join("mutants.out");
             std::fs::create_dir_all(&round).unwrap();
             for (name, text) in [
                 ("caught.txt", caught),
@@ -300,18 +340,20 @@ mod tests {
                 std::fs::write(round.join(name), text).unwrap();
             }
         };
-        write(ALL, ["a.rs:1:2: replace x -> y\n", "a.rs:3:4: delete !\n", "", missed]);
-        let outcome = read_part(&directory).unwrap();
-        write(FIRST, ["b.rs:1:2: c\nb.rs:1:2: d\n", "a.rs:3:4: delete !\n", "e\n", missed]);
-        let both = read_part(&directory).unwrap();
-        std::fs::remove_dir_all(&directory).unwrap();
-        assert_eq!((both.caught, both.hung, both.unviable, both.survived.len()), (3, 1, 1, 1));
-        let survived = "a.rs: replace z -> Option<a::B> with None".to_owned();
-        assert_eq!(outcome.survived, BTreeSet::from([survived]));
+        let both = format!("{one}{two}");
+        write(1, ["b.rs:1:2: c\nb.rs:1:2: d\n", "a.rs:3:4: delete !\n", "e\n", &both]);
+        let first = read_part(&directory).unwrap();
         assert_eq!(
-            score("part", &outcome),
-            "part: 2 of 3 mutants caught (66.7 %; 1 of them by hanging), 0 do not compile"
+            score("part", &first),
+            "part: 3 of 5 mutants caught (60.0 %; 1 of them by hanging), 1 do not compile"
         );
+        let live = live(&round(&directory, 1)).unwrap();
+        assert_eq!(live.len(), 3, "a mutant that hangs is judged once more: {live:?}");
+        write(2, [two, "a.rs:3:4: delete !\n", "", one]);
+        let last = read_part(&directory).unwrap();
+        std::fs::remove_dir_all(&directory).unwrap();
+        let survived = vec!["a.rs: replace z -> Option<a::B> with None".to_owned()];
+        assert_eq!(last, Outcome { caught: 3, hung: 1, unviable: 1, survived });
     }
 
     #[test]
@@ -322,6 +364,15 @@ mod tests {
             for file in part.files.iter().filter(|file| !file.contains('*')) {
                 assert!(workspace.root.join(file).exists(), "{file}");
             }
+        }
+        let engine = std::fs::read_dir(workspace.root.join("crates/transfer-engine/src")).unwrap();
+        for file in engine {
+            let file = file.unwrap().file_name().into_string().unwrap();
+            let owners = PARTS
+                .iter()
+                .filter(|part| part.owns(&format!("crates/transfer-engine/src/{file}")))
+                .count();
+            assert_eq!(owners, 1, "{file}");
         }
         let known: Known = toml::from_str(&workspace.read(SURVIVORS).unwrap()).unwrap();
         for one in known.survivor {

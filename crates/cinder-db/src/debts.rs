@@ -330,3 +330,15 @@ impl DebtRow {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pause_doubles_up_to_an_hour() {
+        for (attempts, seconds) in [(0, 2), (1, 4), (5, 64), (10, 2048), (11, 3600), (99, 3600)] {
+            assert_eq!(pause(attempts), Duration::from_secs(seconds), "{attempts}");
+        }
+    }
+}

@@ -289,3 +289,24 @@ fn phase(hand_over: &HandOver) -> &'static str {
         Phase::Aborted(_) => "aborted",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_looked_for_as_far_as_json_writes_it_as_it_is() {
+        for (id, pattern) in [("1f-2E", "%1f-2E%"), (r#"a "b" \ 100_%"#, "%a%%b%%%%100%%%")] {
+            let sql = live_with(id).to_string(sea_query::SqliteQueryBuilder);
+            assert!(sql.contains(&format!("LIKE '{pattern}'")), "{sql}");
+        }
+    }
+
+    #[test]
+    fn a_lease_of_any_length_is_in_milliseconds_and_ends_after_now() {
+        assert_eq!(millis(Duration::from_secs(60)), 60_000);
+        let (year, longest) = (365 * 24 * 3600 * 1000, millis(Duration::MAX));
+        assert!(longest > 1000 * year);
+        assert!(longest.checked_add(1000 * year).is_some());
+    }
+}

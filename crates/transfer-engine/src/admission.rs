@@ -167,6 +167,14 @@ mod tests {
         Admission::new(Limits { at_once, waiting, patience: Duration::from_secs(3600) })
     }
 
+    impl Admission {
+        /// How many are inside, and how many wait.
+        fn numbers(&self) -> (usize, usize) {
+            let state = self.state();
+            (state.inside, state.waiting)
+        }
+    }
+
     /// Whoever has asked, and what they are told.
     type Asking<'a> = BoxFuture<'a, Result<Permit, Busy>>;
 
@@ -200,6 +208,7 @@ mod tests {
             drop(waiting.remove(place));
         }
         assert_eq!(served, ["a1", "b1", "a2", "b2", "a3"]);
+        assert_eq!(admission.numbers(), (1, 0));
     }
 
     #[tokio::test]
@@ -215,6 +224,7 @@ mod tests {
         let told: Vec<_> =
             of_a.iter_mut().map(|(asking, _)| asking.as_mut().now_or_never().is_some()).collect();
         assert_eq!(told, [false, false, true], "the last of a gave way");
+        assert_eq!(admission.numbers(), (1, 3));
         assert!(matches!(ask(&admission, &b).1, Some(Err(Busy))), "b would have as many as a");
     }
 
@@ -247,6 +257,21 @@ mod tests {
         let project = ProjectId::new("a");
         let _inside = admission.enter(&project).await.unwrap();
         assert!(admission.enter(&project).await.is_err());
-        assert_eq!(admission.state().waiting, 0);
+        assert_eq!(admission.numbers(), (1, 0));
+    }
+
+    #[tokio::test]
+    async fn who_hangs_up_takes_nobody_elses_turn() {
+        let admission = admission(1, 4);
+        let (a, b) = (ProjectId::new("a"), ProjectId::new("b"));
+        let inside = admission.enter(&a).await.unwrap();
+        let mut of_b: Vec<_> = (0..2).map(|_| ask(&admission, &b)).collect();
+        let of_a = ask(&admission, &a);
+        drop(of_b.remove(0));
+        assert_eq!(admission.numbers(), (1, 2));
+        drop(of_a);
+        assert_eq!(admission.numbers(), (1, 1));
+        drop(inside);
+        assert!(matches!(of_b[0].0.as_mut().now_or_never(), Some(Ok(_))), "b is next");
     }
 }

@@ -20,14 +20,6 @@ pub struct Payments {
     pub unknown: u64,
 }
 
-impl Payments {
-    pub(crate) fn add(&mut self, other: Self) {
-        self.paid += other.paid;
-        self.refused += other.refused;
-        self.unknown += other.unknown;
-    }
-}
-
 /// How many ends are recorded in one transaction.
 const ENDS_AT_ONCE: usize = 64;
 

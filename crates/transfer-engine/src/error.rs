@@ -66,3 +66,33 @@ fn verb(step: Step) -> &'static str {
         Step::Fill => "copy the key",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_has_its_word_and_a_refusal_tells_its_step() {
+        let database = || DbError::Database("gone".to_owned());
+        let refused = |step| {
+            let refusal = Refusal { status: 403, message: "no".to_owned() };
+            TransferError::Refused { step, refusal }
+        };
+        for (error, word, says) in [
+            (ClaimError::Db(database()).into(), "database", "gone"),
+            (TransferError::Database(database()), "database", "before anything changed"),
+            (ClaimError::VolumeNotFound("v".into()).into(), "rejected", "Volume v"),
+            (refused(Step::CreateShell), "refused", "to prepare the copy of the key: 403"),
+            (refused(Step::Fill), "refused", "refused to copy the key: 403"),
+            (TransferError::Unavailable { last: "cut".to_owned() }, "unavailable", "answer: cut"),
+            (TransferError::TakenOver, "taken_over", "longer than its lease"),
+            (TransferError::Conflict, "conflict", "by somebody else"),
+            (TransferError::InDoubt, "in_doubt", "look at the volume"),
+            (TransferError::Busy, "busy", "too many"),
+            (TransferError::ShuttingDown, "shutting_down", "shutting down"),
+        ] {
+            assert_eq!(error.outcome(), word);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}

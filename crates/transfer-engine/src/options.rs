@@ -83,3 +83,27 @@ impl Options {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_has_to_outlast_the_patience_and_one_more_call() {
+        let seconds = Duration::from_secs;
+        for (lease, patience, call_limit, is_enough) in [
+            (60, 15, 30, true),
+            (45, 15, 30, true),
+            (44, 15, 30, false),
+            (30, 15, 30, false),
+            (10, 15, 30, false),
+        ] {
+            let (lease, patience) = (seconds(lease), seconds(patience));
+            let options = Options { lease, patience, ..Options::default() };
+            let call_limit = seconds(call_limit);
+            let too_short = OptionsError::LeaseTooShort { lease, patience, call_limit };
+            let expected = if is_enough { Ok(()) } else { Err(too_short) };
+            assert_eq!(options.check(call_limit), expected);
+        }
+    }
+}

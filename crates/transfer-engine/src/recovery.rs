@@ -42,7 +42,7 @@ impl Engine {
             recovered.taken_over += 1;
         }
         let due = self.0.store.due_service_debts(per_pass).await?;
-        recovered.payments.add(self.pay(&due, &[]).await?);
+        recovered.payments = self.pay(&due, &[]).await?;
         self.0.store.forget_ended(self.0.options.remember_ended).await?;
         Ok(recovered)
     }

@@ -117,7 +117,11 @@ impl Bench {
     }
 
     pub(crate) fn another_engine(&self, options: Options) -> Engine {
-        engine(&self.simulator, &self.store, options)
+        self.another_engine_on(&self.store, options)
+    }
+
+    pub(crate) fn another_engine_on(&self, store: &Store, options: Options) -> Engine {
+        engine(&self.simulator, store, options)
     }
 
     /// The database as another process opens it.

@@ -2,16 +2,19 @@
 //! what it leaves alone.
 
 use crate::bench::{Bench, SOON, caller, options, together};
+use crate::keeper::Keeper;
 use crate::scene::{Ask, COPYING, Scene};
-use cinder_db::{AuthKey, ClaimError, NewVolume, QuotaLimits, Scope};
+use cinder_db::{AuthKey, CancelClaim, ClaimError, NewVolume, Passage, QuotaLimits, Scope};
 use simulator::faults::Action;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinHandle;
 use transfer_core::invariants::OfferFate;
 use transfer_core::{Operation, VolumeId};
 use transfer_engine::{Caller, Engine, Offer, Options, TransferError};
 
+const SECRETS: &str = "/v1/secrets";
 const OVER: &str = "UPDATE transfers SET expires_at = '2026-01-01 00:00:00.000000'";
 
 /// What a call of this caller's project does by the way.
@@ -170,19 +173,103 @@ async fn awaiting(bench: &Bench) -> Vec<u32> {
     awaiting
 }
 
+/// What is in the way of the first of x's offers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Trouble {
+    Nothing,
+    /// Its key is gone for good.
+    KeyIsGone,
+    /// Somebody else is at it.
+    IsClaimed,
+    /// The token, which is not the offer's fault.
+    Token,
+    /// The key manager, which does not answer.
+    KeyManager,
+    /// The database, likewise.
+    Database,
+}
+
 #[tokio::test]
-async fn a_round_goes_page_by_page_and_past_what_fails() {
-    let options = Options { debts_per_pass: 2, recovery_period: Duration::ZERO, ..options() };
-    let bench = Bench::with(options, true).await;
-    six_offers(&bench).await;
+async fn a_round_goes_page_by_page_and_past_what_fails_for_a_reason_of_its_own() {
+    for (trouble, left) in [
+        (Trouble::Nothing, &[4, 6][..]),
+        (Trouble::KeyIsGone, &[1, 4, 6]),
+        (Trouble::IsClaimed, &[1, 4, 6]),
+        (Trouble::Token, &[1, 2, 3, 4, 5, 6]),
+        (Trouble::KeyManager, &[1, 2, 3, 4, 5, 6]),
+        (Trouble::Database, &[1, 2, 3, 4, 5, 6]),
+    ] {
+        let bench = Bench::new().await;
+        six_offers(&bench).await;
+        bench.sql(OVER).await;
+        // A round goes by the ids of the offers.
+        bench.sql("UPDATE transfers SET id = volume_id").await;
+        let unlucky = if trouble == Trouble::Database { Passage::NoBegin } else { Passage::Free };
+        let store = bench.store.with_turnstile(Keeper::new(&[unlucky], Passage::Free));
+        let options = Options {
+            debts_per_pass: 2,
+            recovery_period: Duration::ZERO,
+            patience: Duration::ZERO,
+            ..options()
+        };
+        let engine = bench.another_engine_on(&store, options);
+        match trouble {
+            Trouble::Nothing | Trouble::Database => {}
+            Trouble::KeyIsGone => {
+                let key = bench.world().await.volumes[0].row.key.clone().unwrap();
+                let service = caller(&bench.simulator, "cinder", "service").await;
+                bench.delete(&service, &key).await;
+            }
+            Trouble::IsClaimed => claim(&bench).await,
+            Trouble::Token => {
+                bench.fail(Action::Answer { status: 401, retry_after: None }, "POST", SECRETS);
+            }
+            Trouble::KeyManager => {
+                bench.fail(Action::DropBefore, "POST", SECRETS);
+            }
+        }
+        engine.look_for_expired().await.unwrap();
+        let round = engine.take_back_expired(bench.x.clone(), |offer| offer.volume != volume(4));
+        round.expect("a round").await.unwrap();
+        assert!(engine.shut_down(SOON).await);
+        assert_eq!(awaiting(&bench).await, left, "{trouble:?}");
+    }
+}
+
+/// X's own cancel of the first offer, whose driver is gone.
+async fn claim(bench: &Bench) {
+    let claim = CancelClaim {
+        hand_over_id: "h".into(),
+        transfer: volume(1).as_str().into(),
+        caller: cinder_db::Caller {
+            project: bench.x.project.clone(),
+            user: bench.x.user.clone(),
+            is_admin: false,
+        },
+        lease: SOON,
+    };
+    bench.store.claim_cancel(&claim).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_offer_that_somebody_else_has_ended_meanwhile_is_no_failure_of_the_round() {
+    let scene = Scene::new(Operation::Cancel).await;
+    let bench = &scene.bench;
     bench.sql(OVER).await;
-    // The key of the first is gone for good.
-    let key = bench.world().await.volumes[0].row.key.clone().unwrap();
-    bench.delete(&caller(&bench.simulator, "cinder", "service").await, &key).await;
-    bench.engine.look_for_expired().await.unwrap();
-    let round = bench.engine.take_back_expired(bench.x.clone(), |offer| offer.volume != volume(4));
-    round.expect("a round").await.unwrap();
-    assert_eq!(awaiting(&bench).await, [1, 4, 6]);
+    let keeper = Keeper::new(&[], Passage::Free);
+    let store = bench.store.with_turnstile(Arc::<Keeper>::clone(&keeper));
+    let pausing = Options { recovery_period: 100 * SOON, ..options() };
+    let engine = bench.another_engine_on(&store, pausing);
+    keeper.close();
+    let round = round(&engine, &bench.x).await;
+    let cancel = async {
+        keeper.reached().await;
+        scene.cancel_on(&bench.engine).await.unwrap();
+        keeper.open();
+    };
+    together(round, cancel).await.expect("ends without a pause");
+    assert!(engine.shut_down(SOON).await);
+    scene.done().await;
 }
 
 #[tokio::test]

@@ -164,6 +164,18 @@ async fn patience_ends_and_nothing_has_changed() {
     }
 }
 
+#[tokio::test]
+async fn the_pause_between_two_tries_doubles() {
+    let (pause, patience) = (Duration::from_millis(1), Duration::from_millis(256));
+    let scene = Scene::with(Operation::Accept, Options { pause, patience, ..options() }).await;
+    scene.bench.simulator.faults().add(scene.rule(Ask::Shell, answer(503)).standing());
+    let failed = scene.run().await;
+    assert!(matches!(failed, Err(TransferError::Unavailable { .. })), "{failed:?}");
+    let asked = scene.asked(Ask::Shell);
+    assert!((2..=9).contains(&asked), "after 1, 2, 4 ... 128 ms at most, but {asked} times");
+    scene.undone().await;
+}
+
 /// What nobody can tell from a key whose metadata was wrong from the start.
 const GARBLED_TWICE: (Ask, Action) = (Ask::Payload, Action::Garbage);
 

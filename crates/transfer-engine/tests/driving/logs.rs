@@ -63,7 +63,14 @@ async fn nothing_that_is_said_contains_keys_tokens_or_auth_keys() {
         }
     }
     said += &String::from_utf8_lossy(&log.0.lock().unwrap());
-    for words in ["hand-over ended", "outcome unknown", "debt refused", "exchange"] {
+    for words in [
+        "hand-over ended",
+        "phase=\"committed\"",
+        "phase=\"aborted\"",
+        "outcome unknown",
+        "debt refused",
+        "exchange",
+    ] {
         assert!(said.contains(words), "{words} is to be said");
     }
     let searched = said.to_lowercase();

@@ -3,11 +3,15 @@
 
 mod bench;
 mod debts;
+mod endings;
 mod expiry;
 mod faults;
 mod flow;
+mod keeper;
 mod logs;
+mod metrics;
 mod overload;
+mod repairs;
 mod scene;
 mod take_over;
 mod tokens;

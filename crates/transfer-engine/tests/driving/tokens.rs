@@ -41,6 +41,34 @@ async fn a_refused_token_of_the_service_is_renewed_once() {
 }
 
 #[tokio::test]
+async fn a_refusal_that_a_renewed_token_meets_too_is_told_as_it_is() {
+    for operation in OPERATIONS {
+        for ask in [Ask::Metadata, Ask::Shell, Ask::Fill] {
+            if !is_the_services(operation, ask) {
+                continue;
+            }
+            for renewed in [0, 1] {
+                let scene = Scene::new(operation).await;
+                let before = renewals(&scene.bench);
+                if renewed == 1 {
+                    scene.fault(ask, UNAUTHORIZED);
+                }
+                let forbidden = Action::Answer { status: 403, retry_after: None };
+                let rule = scene.rule(ask, forbidden).standing();
+                scene.bench.simulator.faults().add(rule);
+                match scene.run().await {
+                    Err(TransferError::Refused { refusal, .. }) => assert_eq!(refusal.status, 403),
+                    other => panic!("{operation} {ask:?}: {other:?}"),
+                }
+                assert_eq!(scene.asked(ask), 1 + renewed, "{operation} {ask:?}");
+                assert_eq!(renewals(&scene.bench) - before, 1 + renewed, "{operation} {ask:?}");
+                scene.undone().await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn tokens_that_expire_in_the_middle_stop_the_caller_but_not_the_service() {
     for operation in OPERATIONS {
         for ask in COPYING {
