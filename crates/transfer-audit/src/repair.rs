@@ -302,5 +302,7 @@ fn paid(payments: Payments) -> Result<(), Stuck> {
     if payments.refused + payments.unknown == 0 {
         return Ok(());
     }
-    Err(Stuck::Left("the key manager has not deleted it; it stays on record as a debt".to_owned()))
+    Err(Stuck::Left(
+        "it could not be deleted; it stays on record as a debt, with the reason".to_owned(),
+    ))
 }

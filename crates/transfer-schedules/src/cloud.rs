@@ -84,8 +84,9 @@ impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
     pub(crate) async fn prepare(start: Start) -> Result<Self, Broken> {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
-        let url = format!("sqlite:////schedules-{number}?vfs=memdb&mode=rwc");
-        let raw = RawSql::open(&url).await?;
+        let name = format!("/schedules-{number}?vfs=memdb&mode=rwc");
+        let raw = RawSql::open(&format!("sqlite://{name}")).await?;
+        let url = format!("sqlite:///{name}");
         let store = Store::connect(&StoreConfig { url, max_connections: 1 }).await;
         let store = store.map_err(broken)?;
         store.create_cinder_tables().await.map_err(broken)?;

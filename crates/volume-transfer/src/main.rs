@@ -18,8 +18,8 @@ use volume_transfer::repair::{self, RepairOptions};
 use volume_transfer::settings::SettingsArgs;
 use volume_transfer::{config, recover, service};
 
-/// Schedules and requests are made of many small allocations that live briefly, which the C library's
-/// allocator takes a good part of their time for.
+/// Schedules and requests make many small allocations that live briefly: a good part of their time
+/// with the C library's allocator.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 

@@ -191,7 +191,7 @@ async fn only_an_offer_of_the_run_itself_is_made_again() {
     assert_eq!(output.status.code(), Some(1), "{done}");
     assert_eq!((&done["arrived"], &done["left"]), (&1.into(), &0.into()), "{done}");
     let reason = done["failed"][0]["reason"].as_str().expect("a reason");
-    assert_eq!(reason, format!("is on offer already, as transfer {}", offers[1]));
+    assert_eq!(reason, format!("is on offer already, as transfer {}", offers[1]), "{done}");
     assert_eq!(ground.offers().await, 1);
     assert!(ground.names(&ground.y).await.contains("own"));
 }
@@ -310,7 +310,7 @@ async fn each_thing_that_will_fail_is_foreseen() {
     let output = ground.run(&["--name", "late", "--json"]);
     let done = json_of(&output);
     assert!(done["stopped"].as_str().is_some_and(|why| why.contains("403")), "{done}");
-    assert_eq!(ground.offers().await, 0);
+    assert_eq!(ground.offers().await, 0, "{done}");
 }
 
 #[tokio::test]

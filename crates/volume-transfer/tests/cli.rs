@@ -12,6 +12,7 @@ use program::{Stack, program};
 use serde_json::Value;
 use std::io::{Read as _, Write as _};
 use std::process::Output;
+use volume_transfer::ready::{Ready, SimulatorReady};
 use volume_transfer::stage::User;
 
 fn run(arguments: &[&str]) -> Output {
@@ -135,7 +136,7 @@ async fn a_stack_tells_where_it_is_and_keeps_its_state() {
         "--password",
         "other",
     ];
-    let (stack, urls) = Stack::start(folder.path(), &arguments);
+    let (stack, urls): (_, Ready) = Stack::start(folder.path(), &arguments);
     let text = std::fs::read_to_string(&clouds).expect("clouds.yaml");
     let document: Value = serde_yaml_ng::from_str(&text).expect("YAML");
     for cloud in ["admin", "donor", "recipient", "third", "service"] {
@@ -150,7 +151,7 @@ async fn a_stack_tells_where_it_is_and_keeps_its_state() {
     let (key, bytes) = key_of(&x, &volume).await;
     stack.stop();
 
-    let (stack, urls) = Stack::start(folder.path(), &arguments);
+    let (stack, urls): (_, Ready) = Stack::start(folder.path(), &arguments);
     let x = User::log_in(&urls, "x", "other", "donor").await.expect("a token");
     assert_eq!(key_of(&x, &volume).await, (key, bytes));
     stack.stop();
@@ -165,11 +166,15 @@ async fn key_of(user: &User, volume: &str) -> (String, String) {
     (key, bytes)
 }
 
+fn simulate(folder: &std::path::Path, arguments: &[&str]) -> (Stack, SimulatorReady) {
+    Stack::start(folder, &[&["simulate"], arguments].concat())
+}
+
 #[test]
 fn the_simulator_is_controlled_over_http_where_that_is_asked_for() {
     let folder = tempfile::tempdir().expect("a folder");
     for (arguments, status) in [(&["--control"][..], 200), (&[], 404)] {
-        let (stack, urls) = Stack::simulate(folder.path(), arguments);
+        let (stack, urls) = simulate(folder.path(), arguments);
         assert_eq!(status_of(&urls.identity, "/_simulator"), status, "{arguments:?}");
         stack.stop();
     }
@@ -183,7 +188,7 @@ fn faults_and_a_scenario_stand_on_the_command_line() {
     std::fs::write(&script, text).expect("written");
     let script = script.to_str().expect("a path");
     let arguments = ["--fault", "keystone GET /v3 nth=2 status=503", "--scenario", script];
-    let (stack, urls) = Stack::simulate(folder.path(), &arguments);
+    let (stack, urls) = simulate(folder.path(), &arguments);
     for (path, status) in [("/v3", 200), ("/v3", 503), ("/v3", 200), ("/", 300), ("/", 502)] {
         assert_eq!(status_of(&urls.identity, path), status, "{path}");
     }
@@ -205,7 +210,7 @@ fn status_of(url: &str, path: &str) -> u16 {
 fn the_simulator_alone_answers_and_stops() {
     let folder = tempfile::tempdir().expect("a folder");
     // which names nothing that does not answer
-    let (stack, urls) = Stack::simulate(folder.path(), &[]);
+    let (stack, urls) = simulate(folder.path(), &[]);
     for url in [urls.identity, urls.key_manager] {
         let address = url.trim_start_matches("http://").to_owned();
         std::net::TcpStream::connect(address).expect("it listens");

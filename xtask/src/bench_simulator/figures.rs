@@ -134,10 +134,8 @@ mod tests {
             &[1.0],
             100.1,
             &flat,
-            &[
-                "at least 20 times the real Barbican: GET payload: 2000 a second, the real Barbican \
-               100: 20 times",
-            ],
+            &["at least 20 times the real Barbican: GET payload: 2000 a second, the real \
+               Barbican 100: 20 times"],
         );
         let grown = [(FULL, 50.0), (2 * FULL, 52.0), (3 * FULL, 52.6)];
         let told = "the memory is flat: 50.0 MiB after 300000 requests, 52.6 MiB after 900000 \

@@ -158,3 +158,46 @@ impl SqliteTxn {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whoever has been told of success, and whoever hears it from them.
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn what_was_committed_is_read_by_whoever_begins_afterwards() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let file = SqliteFile::read(&format!("{}?mode=rwc", path.display())).unwrap();
+        let sqlite = Sqlite::open(file, 8).unwrap();
+        let nothing = || Values(Vec::new());
+        let mut txn = sqlite.write().await.unwrap();
+        txn.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)", &nothing()).unwrap();
+        txn.commit().await.unwrap();
+        let tasks = (0..4_i64).map(|id| {
+            let sqlite = sqlite.clone();
+            tokio::spawn(async move {
+                for n in 0..300_i64 {
+                    let mut txn = sqlite.write().await.unwrap();
+                    let put = format!("INSERT OR REPLACE INTO t VALUES ({id}, {n})");
+                    txn.execute(&put, &nothing()).unwrap();
+                    txn.commit().await.unwrap();
+                    let get = format!("SELECT n FROM t WHERE id = {id}");
+                    let found = sqlite.select(&get, &nothing()).await.unwrap();
+                    assert_eq!(found[0].integer("n"), Some(Some(n)), "alone");
+                    let mut txn = sqlite.read("BEGIN").await.unwrap();
+                    for limit in [1, usize::MAX] {
+                        let found = txn.rows(get.clone(), nothing(), limit).await.unwrap();
+                        assert_eq!(found[0].integer("n"), Some(Some(n)), "in a transaction");
+                    }
+                    if n % 2 == 0 {
+                        txn.commit().await.unwrap();
+                    }
+                }
+            })
+        });
+        for task in tasks.collect::<Vec<_>>() {
+            task.await.unwrap();
+        }
+    }
+}

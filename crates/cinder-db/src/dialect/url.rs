@@ -93,7 +93,6 @@ impl Options {
     }
 }
 
-
 impl Parts {
     /// Reads `user:password@host:port/database?options`. Every part may be missing.
     fn read(rest: &str) -> Result<Self, ConnectError> {

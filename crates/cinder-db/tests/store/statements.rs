@@ -35,7 +35,7 @@ const STEPS: [(&str, &[&str]); 12] = [
     (
         "initiate, debts",
         &[
-            "SELECT volume_transfer_hand_overs volumes snapshots",
+            "SELECT volume_transfer_hand_overs volumes snapshots backups",
             "DELETE volume_transfer_debts",
             "DELETE volume_transfer_hand_overs",
         ],
@@ -75,7 +75,7 @@ const STEPS: [(&str, &[&str]); 12] = [
     (
         "accept, debts",
         &[
-            "SELECT volume_transfer_hand_overs volumes snapshots",
+            "SELECT volume_transfer_hand_overs volumes snapshots backups",
             "DELETE volume_transfer_debts",
             "DELETE volume_transfer_hand_overs",
         ],
@@ -106,7 +106,7 @@ const STEPS: [(&str, &[&str]); 12] = [
     (
         "cancel, debts",
         &[
-            "SELECT volume_transfer_hand_overs volumes snapshots",
+            "SELECT volume_transfer_hand_overs volumes snapshots backups",
             "DELETE volume_transfer_debts",
             "DELETE volume_transfer_hand_overs",
         ],

@@ -150,7 +150,7 @@ async fn a_key_that_a_backup_shares_with_its_volume_outlives_the_hand_over_of_th
     let (_, findings) = bench.audit().await;
     assert_eq!(kinds(&findings), ["debt_unpaid"]);
     assert!(findings[0].what.contains("still named by a volume, a snapshot, a backup"));
-    is_left(&bench, "debt_unpaid", &["donor"], "still named").await;
+    is_left(&bench, "debt_unpaid", &["donor"], "stays on record as a debt").await;
     // Cinder deletes the key with the backup, or leaves it to us: nothing names it any more.
     bench.sql("UPDATE backups SET deleted = TRUE").await;
     assert!(mend_all(&bench, "debt_unpaid").await.is_mended());

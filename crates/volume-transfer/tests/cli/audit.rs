@@ -129,7 +129,7 @@ async fn recover_with_a_cloud_ends_what_waits_for_its_project() {
     std::fs::write(&conf, "[volume_transfer]\nexpire_after = 1\n").expect("written");
     let clouds = folder.path().join("clouds.yaml");
     let fault = "barbican DELETE /v1/secrets/{id} standing status=403";
-    let (stack, urls) = Stack::start(
+    let (stack, urls): (_, Ready) = Stack::start(
         folder.path(),
         &[
             &[

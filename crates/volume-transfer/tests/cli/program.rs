@@ -4,7 +4,6 @@ use serde::de::DeserializeOwned;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
-use volume_transfer::ready::{Ready, SimulatorReady};
 
 /// The program, in an environment that says nothing of clouds.
 pub(crate) fn program() -> Command {
@@ -22,16 +21,8 @@ pub(crate) fn program() -> Command {
 pub(crate) struct Stack(Child);
 
 impl Stack {
-    pub(crate) fn start(folder: &Path, arguments: &[&str]) -> (Self, Ready) {
-        Self::until_ready(folder, arguments)
-    }
-
-    /// `simulate`.
-    pub(crate) fn simulate(folder: &Path, arguments: &[&str]) -> (Self, SimulatorReady) {
-        Self::until_ready(folder, &[&["simulate"], arguments].concat())
-    }
-
-    fn until_ready<R: DeserializeOwned>(folder: &Path, arguments: &[&str]) -> (Self, R) {
+    /// Starts it, and waits for its ready file, which is what `R` says.
+    pub(crate) fn start<R: DeserializeOwned>(folder: &Path, arguments: &[&str]) -> (Self, R) {
         let ready = folder.join("ready.json");
         drop(std::fs::remove_file(&ready));
         let child = program()
