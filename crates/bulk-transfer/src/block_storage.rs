@@ -386,8 +386,8 @@ fn versioned(endpoint: &Url) -> Url {
     url
 }
 
-/// All rows of a list, asked for page by page. One that is gone by the time that it is to mark the next
-/// page is left out, and the one before it is the mark.
+/// All rows of a list, asked for page by page. One that is gone by the time that it is to mark the
+/// next page is left out, and the one before it is the mark.
 async fn pages<T>(
     id: impl Fn(&T) -> String,
     ask: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,

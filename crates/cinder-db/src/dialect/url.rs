@@ -165,7 +165,11 @@ impl Parts {
             PgSslMode::Require if trusts => PgSslMode::VerifyCa,
             // Libpq comes by TLS where the server wants it; here that would never be tried.
             PgSslMode::Allow => PgSslMode::Prefer,
-            mode => mode,
+            PgSslMode::Disable
+            | PgSslMode::Prefer
+            | PgSslMode::Require
+            | PgSslMode::VerifyCa
+            | PgSslMode::VerifyFull => mode,
         };
         Ok(options.ssl_mode(mode))
     }

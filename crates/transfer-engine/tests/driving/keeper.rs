@@ -2,13 +2,14 @@
 //! writes, and can hold it back.
 
 use cinder_db::{Passage, Turnstile};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 #[derive(Debug)]
 pub(crate) struct Keeper {
     /// Of those that are still to come; after them, `last` for all.
-    passages: Mutex<std::vec::IntoIter<Passage>>,
+    passages: Mutex<VecDeque<Passage>>,
     last: Passage,
     arrived: Semaphore,
     gate: Semaphore,
@@ -17,7 +18,7 @@ pub(crate) struct Keeper {
 impl Keeper {
     pub(crate) fn new(passages: &[Passage], last: Passage) -> Arc<Self> {
         Arc::new(Self {
-            passages: Mutex::new(passages.to_vec().into_iter()),
+            passages: Mutex::new(passages.iter().copied().collect()),
             last,
             arrived: Semaphore::new(0),
             gate: Semaphore::new(Semaphore::MAX_PERMITS),
@@ -44,7 +45,7 @@ impl Turnstile for Keeper {
     async fn enter(&self) -> Passage {
         self.arrived.add_permits(1);
         self.gate.acquire().await.unwrap().forget();
-        self.passages.lock().unwrap().next().unwrap_or(self.last)
+        self.passages.lock().unwrap().pop_front().unwrap_or(self.last)
     }
 
     fn begins(&self) {}

@@ -182,7 +182,7 @@ impl Settings {
     /// Whose tokens may stand beside a user's.
     ///
     /// # Errors
-    /// As [`Conf::need`].
+    /// A value that is none.
     pub fn service_tokens(&self) -> Result<ServiceTokens, Wrong> {
         Ok(ServiceTokens {
             roles: self.0.need(&keystone_authtoken::SERVICE_TOKEN_ROLES)?,
