@@ -53,9 +53,12 @@ impl Proxy {
         Self { address, cut, all, still, serving }
     }
 
-    /// The url, by this way.
+    /// The url, by this way, and without TLS: what goes by is to be understood.
     pub(crate) fn url(&self, url: &str) -> String {
-        url.replace(authority(url), &self.address.to_string())
+        let in_the_clear =
+            if url.starts_with("mysql") { "ssl_mode=DISABLED" } else { "sslmode=disable" };
+        let url = url.replace(authority(url), &self.address.to_string());
+        format!("{url}?{in_the_clear}")
     }
 
     /// Breaks the next connection on which that comes by.
