@@ -58,8 +58,8 @@ pub(crate) struct Cloud {
     keystone: InProcess,
     /// The moment before anybody acts.
     pub(crate) start: Moment,
-    /// The statement that gives every row that runs write.
-    look: String,
+    /// The statements that give the rows that runs write, by table.
+    looks: BTreeMap<&'static str, String>,
     tokens: Tokens,
     /// The world at the start.
     pub(crate) world: World,
@@ -84,9 +84,9 @@ impl Cloud {
     /// X's encrypted volume with two snapshots, offered or not.
     pub(crate) async fn prepare(start: Start) -> Result<Self, Broken> {
         let number = DATABASES.fetch_add(1, Ordering::Relaxed);
-        let name = format!("/schedules-{number}?vfs=memdb&mode=rwc");
-        let raw = RawSql::open(&format!("sqlite://{name}")).await?;
-        let url = format!("sqlite:///{name}");
+        let name = format!("/schedules-{number}");
+        let raw = RawSql::open(&name)?;
+        let url = format!("sqlite:///{name}?vfs=memdb&mode=rwc");
         let store = Store::connect(&StoreConfig { url, max_connections: 1 }).await;
         let store = store.map_err(broken)?;
         store.create_cinder_tables().await.map_err(broken)?;
@@ -99,7 +99,7 @@ impl Cloud {
             barbican: in_process(simulator.barbican_service()),
             keystone: in_process(simulator.keystone_service()),
             start: Moment { place: 0, checkpoint: simulator.checkpoint() },
-            look: String::new(),
+            looks: BTreeMap::new(),
             tokens: Tokens(BTreeMap::new()),
             world: store.world_rows(&ProjectId::new("")).await.map_err(broken)?,
             offer: None,
@@ -112,9 +112,11 @@ impl Cloud {
             cloud.make_offer().await?;
         }
         cloud.world = cloud.simulator.world(&cloud.store).await.map_err(broken)?;
-        cloud.raw.run(&(0..MOMENTS).map(rows::make_room).collect::<String>()).await?;
-        cloud.start = cloud.copy(0).await?;
-        cloud.look = cloud.raw.all_rows().await?;
+        cloud.raw.make_room(MOMENTS)?;
+        cloud.start = cloud.copy(0)?;
+        for table in rows::WRITTEN {
+            cloud.looks.insert(table, cloud.raw.all_rows(table)?);
+        }
         cloud.idle().await?;
         Ok(cloud)
     }
@@ -133,9 +135,13 @@ impl Cloud {
         Ok(())
     }
 
-    /// The rows that runs write, in words.
-    pub(crate) async fn rows(&self) -> Result<Vec<RowText>, Broken> {
-        self.raw.rows(&self.look).await
+    /// The rows that runs write, in words, by table; of these tables only.
+    pub(crate) fn rows(
+        &self,
+        of: impl Fn(&str) -> bool,
+    ) -> Result<Vec<(&'static str, Vec<RowText>)>, Broken> {
+        let looks = self.looks.iter().filter(|(table, _)| of(table));
+        looks.map(|(table, look)| Ok((*table, self.raw.rows(look)?))).collect()
     }
 
     /// Ids of people and projects.
@@ -147,21 +153,21 @@ impl Cloud {
     }
 
     /// Keeps this moment; `None` where there is no such place.
-    pub(crate) async fn keep(&self, place: usize) -> Result<Option<Moment>, Broken> {
+    pub(crate) fn keep(&self, place: usize) -> Result<Option<Moment>, Broken> {
         // The first place is the start's.
         let place = place + 1;
-        if place < MOMENTS { self.copy(place).await.map(Some) } else { Ok(None) }
+        if place < MOMENTS { self.copy(place).map(Some) } else { Ok(None) }
     }
 
-    async fn copy(&self, place: usize) -> Result<Moment, Broken> {
-        self.raw.repeat(&rows::keep(place)).await?;
+    fn copy(&self, place: usize) -> Result<Moment, Broken> {
+        self.raw.keep(place)?;
         Ok(Moment { place, checkpoint: self.simulator.checkpoint() })
     }
 
     /// Goes back to a moment.
-    pub(crate) async fn restore(&self, moment: &Moment) -> Result<(), Broken> {
+    pub(crate) fn restore(&self, moment: &Moment) -> Result<(), Broken> {
         self.simulator.restore(&moment.checkpoint);
-        self.raw.repeat(&rows::restore(moment.place)).await
+        self.raw.restore(moment.place)
     }
 
     /// An engine of its own on this store and this way to Barbican.
@@ -274,7 +280,7 @@ impl Cloud {
             let rekey = format!(
                 "UPDATE snapshots SET encryption_key_id = '{second}' WHERE id = '{snapshot}'"
             );
-            self.raw.run(&rekey).await?;
+            self.raw.run(&rekey)?;
         }
         Ok(())
     }

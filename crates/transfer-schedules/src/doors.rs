@@ -225,7 +225,7 @@ impl SecretsDoor {
                      WHERE encryption_key_id = '{old}'"
                 );
                 // What comes of it shows in the world.
-                drop(mistake.raw.run(&repoint).await);
+                drop(mistake.raw.run(&repoint));
             }
         }
     }

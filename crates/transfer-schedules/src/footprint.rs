@@ -57,6 +57,11 @@ impl Footprint {
         !self.writes.iter().any(|one| matches!(one, Resource::Table(_)))
     }
 
+    /// Whether rows of this table may be others than before.
+    pub(crate) fn writes_table(&self, table: &str) -> bool {
+        self.writes.iter().any(|one| matches!(one, Resource::Table(name) if name == table))
+    }
+
     /// Whether neither writes what the other touches, so that their order makes no difference.
     pub(crate) fn is_independent_of(&self, other: &Self) -> bool {
         !self.disturbs(other) && !other.disturbs(self)

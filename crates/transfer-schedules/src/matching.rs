@@ -116,15 +116,15 @@ pub(crate) struct Knowledge {
 /// What actors share, as it stands.
 #[derive(Clone, Default)]
 struct Shared {
-    /// The rows, under their names.
-    rows: Vec<RowText>,
+    /// The rows, under their names, by table.
+    rows: BTreeMap<&'static str, Vec<RowText>>,
     /// The secrets, by their names, in the order of creation.
     secrets: Vec<(String, String)>,
 }
 
 impl<'a> Follower<'a> {
     /// At the start of a run.
-    pub(crate) async fn new(cloud: &'a Cloud, scenario: &'a Scenario) -> Result<Self, Broken> {
+    pub(crate) fn new(cloud: &'a Cloud, scenario: &'a Scenario) -> Result<Self, Broken> {
         let mut follower = Self {
             cloud,
             scenario,
@@ -135,13 +135,13 @@ impl<'a> Follower<'a> {
         for constant in cloud.constants() {
             follower.names.keep(&constant);
         }
-        for row in cloud.rows().await? {
-            follower.names.keep(&row.text);
+        for (_table, rows) in cloud.rows(|_every| true)? {
+            rows.iter().for_each(|row| follower.names.keep(&row.text));
         }
         for secret in cloud.simulator.secrets() {
             follower.names.keep(&secret.id);
         }
-        follower.look(None).await?;
+        follower.look(None)?;
         Ok(follower)
     }
 
@@ -158,19 +158,30 @@ impl<'a> Follower<'a> {
 
     /// Looks at everything that is shared, after a step or where its new ids are known; whether
     /// there were new ids.
-    pub(crate) async fn look(&mut self, step: Option<Choice>) -> Result<bool, Broken> {
-        let rows = self.cloud.rows().await?;
+    pub(crate) fn look(&mut self, step: Option<Choice>) -> Result<bool, Broken> {
+        self.look_at(|_every| true, step)
+    }
+
+    /// Looks at these tables, and at the secrets.
+    fn look_at(
+        &mut self,
+        tables: impl Fn(&str) -> bool,
+        step: Option<Choice>,
+    ) -> Result<bool, Broken> {
         let known = self.names.0.len();
         let whose = whose(step);
-        for row in &rows {
+        let read = self.cloud.rows(tables)?;
+        for row in read.iter().flat_map(|(_, rows)| rows) {
             self.names.learn(&row.text, &whose);
         }
-        let named = rows.into_iter().map(|RowText { table, text, ended }| RowText {
-            table,
-            text: self.names.apply(&text),
-            ended: ended.map(|ended| self.names.apply(&ended)),
-        });
-        self.shared.rows = named.collect();
+        for (table, rows) in read {
+            let named = rows.into_iter().map(|RowText { text, ended }| RowText {
+                text: self.names.apply(&text),
+                ended: ended.map(|ended| self.names.apply(&ended)),
+            });
+            let named = named.collect();
+            self.shared.rows.insert(table, named);
+        }
         self.look_at_secrets(&whose);
         Ok(self.names.0.len() > known)
     }
@@ -190,7 +201,7 @@ impl<'a> Follower<'a> {
     }
 
     /// After a step: what whoever made it remembers, and whether there are new ids.
-    pub(crate) async fn step(
+    pub(crate) fn step(
         &mut self,
         stage: &Stage<'_>,
         choice: Choice,
@@ -199,13 +210,9 @@ impl<'a> Follower<'a> {
         label: &'static str,
     ) -> Result<bool, Broken> {
         let touched = self.touched(footprint);
-        let is_new = if footprint.leaves_rows() {
-            let known = self.names.0.len();
-            self.look_at_secrets(&whose(Some(choice)));
-            self.names.0.len() > known
-        } else {
-            self.look(Some(choice)).await?
-        };
+        // What happens on the way to a rest passes no door.
+        let is_written = |table: &str| choice == Choice::Rest || footprint.writes_table(table);
+        let is_new = self.look_at(is_written, Some(choice))?;
         let Choice::Pass { actor, fault, .. } = choice else { return Ok(is_new) };
         let memory = &mut self.memories[actor];
         let progress = &stage.progress()[actor];
@@ -233,11 +240,13 @@ impl<'a> Follower<'a> {
     pub(crate) fn situation(&self, stage: &Stage<'_>) -> Result<Digest, Broken> {
         let own = self.names.apply(&stage.describe()?);
         let progress = stage.progress();
-        let is_gone = |ended: &String| driver(ended).is_none_or(|actor| progress[actor].is_gone());
-        let rows = self.shared.rows.iter();
-        let known =
-            rows.map(|row| row.ended.as_ref().filter(|ended| is_gone(ended)).unwrap_or(&row.text));
-        let rows: Vec<_> = known.collect();
+        let is_gone = |ended: &&String| driver(ended).is_none_or(|actor| progress[actor].is_gone());
+        let rows = self.shared.rows.values().map(|rows| {
+            let known =
+                rows.iter().map(|row| row.ended.as_ref().filter(is_gone).unwrap_or(&row.text));
+            known.collect::<Vec<_>>()
+        });
+        let rows: Vec<_> = rows.collect();
         let tables = format!("{rows:?} {:?}", self.shared.secrets);
         Ok(digest(&[&own, &tables, &format!("{:?}", self.memories)]))
     }
@@ -248,7 +257,7 @@ impl<'a> Follower<'a> {
         for resource in footprint.touched() {
             match resource {
                 Resource::Table(table) => {
-                    let rows = self.shared.rows.iter().filter(|row| row.table == *table);
+                    let rows = self.shared.rows.get(table.as_str()).into_iter().flatten();
                     let rows = rows.map(|row| row.text.clone()).collect();
                     touched.tables.insert(table.clone(), rows);
                 }

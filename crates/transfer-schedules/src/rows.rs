@@ -4,15 +4,15 @@
 //! out of the words; `matching` says why.
 
 use crate::Broken;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteRow};
-use sqlx::{AssertSqlSafe, Connection as _, Row as _, SqliteConnection};
+use rusqlite::{Connection, OpenFlags};
 use std::fmt::Display;
-use std::str::FromStr as _;
-use std::sync::Arc;
-use tokio::sync::Mutex;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Compiled statements that are kept: more than there are.
+const STATEMENTS: usize = 512;
 
 /// The tables that hand-overs write.
-const WRITTEN: [&str; 7] = [
+pub(crate) const WRITTEN: [&str; 7] = [
     "volumes",
     "snapshots",
     "transfers",
@@ -24,109 +24,114 @@ const WRITTEN: [&str; 7] = [
 
 /// Statements beside the store.
 #[derive(Clone)]
-pub(crate) struct RawSql(Arc<Mutex<SqliteConnection>>);
+pub(crate) struct RawSql(Arc<Mutex<Connection>>);
 
 /// A row in words.
 #[derive(Clone)]
 pub(crate) struct RowText {
-    pub(crate) table: String,
     pub(crate) text: String,
     /// Of a hand-over that has ended: what is left to be known of it once its driver is gone.
     pub(crate) ended: Option<String>,
 }
 
 impl RawSql {
-    pub(crate) async fn open(url: &str) -> Result<Self, Broken> {
-        let options = SqliteConnectOptions::from_str(url).map_err(broken)?;
-        let connection = SqliteConnection::connect_with(&options.foreign_keys(false)).await;
-        Ok(Self(Arc::new(Mutex::new(connection.map_err(broken)?))))
+    /// The database of this name in SQLite's own in-memory file system.
+    pub(crate) fn open(name: &str) -> Result<Self, Broken> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+        let connection = Connection::open_with_flags_and_vfs(name, flags, "memdb");
+        let connection = connection.map_err(broken)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS);
+        connection.pragma_update(None, "foreign_keys", false).map_err(broken)?;
+        Ok(Self(Arc::new(Mutex::new(connection))))
     }
 
     /// Runs statements that somebody else than the service would run.
-    pub(crate) async fn run(&self, statements: &str) -> Result<(), Broken> {
-        let mut connection = self.0.lock().await;
-        sqlx::raw_sql(AssertSqlSafe(statements)).execute(&mut *connection).await.map_err(broken)?;
-        Ok(())
+    pub(crate) fn run(&self, statements: &str) -> Result<(), Broken> {
+        self.connection().execute_batch(statements).map_err(broken)
     }
 
-    /// The statement for [`Self::rows`].
-    pub(crate) async fn all_rows(&self) -> Result<String, Broken> {
-        let mut connection = self.0.lock().await;
-        let mut selects = Vec::new();
-        for (place, table) in WRITTEN.into_iter().enumerate() {
-            let columns = format!("SELECT name FROM pragma_table_info('{table}')");
-            let columns = sqlx::query(AssertSqlSafe(columns)).fetch_all(&mut *connection).await;
-            let mut texts = Vec::new();
-            for column in columns.map_err(broken)? {
-                let column: String = column.try_get(0).map_err(broken)?;
-                // Reservations are found by another name than their number.
-                if (table, column.as_str()) != ("reservations", "id") {
-                    texts.extend(decisive(&column).map(|text| format!("({text})")));
-                }
+    /// The statement for [`Self::rows`] of a table.
+    pub(crate) fn all_rows(&self, table: &str) -> Result<String, Broken> {
+        let connection = self.connection();
+        let mut columns =
+            connection.prepare("SELECT name FROM pragma_table_info(?1)").map_err(broken)?;
+        let columns = columns.query_map([table], |row| row.get::<_, String>(0)).map_err(broken)?;
+        let mut texts = Vec::new();
+        for column in columns {
+            let column = column.map_err(broken)?;
+            // Reservations are found by another name than their number.
+            if (table, column.as_str()) != ("reservations", "id") {
+                texts.extend(decisive(&column).map(|text| format!("({text})")));
             }
-            let texts = texts.join(" || '|' || ");
-            let live = if table == "reservations" { "NOT deleted" } else { "TRUE" };
-            let ended = match table {
-                "volume_transfer_hand_overs" => {
-                    "CASE WHEN claimed_volume_id IS NULL THEN id || '|' || phase END"
-                }
-                _ => "NULL",
-            };
-            selects.push(format!(
-                "SELECT '{table}' AS name, {texts} AS row, {ended} AS ended, {place} AS place, \
-                 rowid AS number FROM {table} WHERE {live}"
-            ));
         }
-        let all = selects.join(" UNION ALL ");
-        Ok(format!("SELECT name, row, ended FROM ({all}) ORDER BY place, number"))
-    }
-
-    /// The rows that runs write, in the order in which they were inserted, without what decides
-    /// nothing; `all` is the statement for them.
-    pub(crate) async fn rows(&self, all: &str) -> Result<Vec<RowText>, Broken> {
-        let mut connection = self.0.lock().await;
-        let rows = sqlx::query(AssertSqlSafe(all));
-        let rows = rows.fetch_all(&mut *connection).await.map_err(broken)?;
-        let read = |row: &SqliteRow| {
-            let (table, text, ended) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-            Ok(RowText { table, text, ended })
+        let texts = texts.join(" || '|' || ");
+        let live = if table == "reservations" { "NOT deleted" } else { "TRUE" };
+        let ended = match table {
+            "volume_transfer_hand_overs" => {
+                "CASE WHEN claimed_volume_id IS NULL THEN id || '|' || phase END"
+            }
+            _ => "NULL",
         };
-        rows.iter().map(read).collect::<Result<_, sqlx::Error>>().map_err(broken)
+        Ok(format!("SELECT {texts}, {ended} FROM {table} WHERE {live} ORDER BY rowid"))
     }
 
-    /// Runs statements that are run often; they are compiled once.
-    pub(crate) async fn repeat(&self, statements: &str) -> Result<(), Broken> {
-        let mut connection = self.0.lock().await;
-        let repeated = sqlx::query(AssertSqlSafe(statements));
-        repeated.execute(&mut *connection).await.map_err(broken)?;
+    /// The rows of a table in the order in which they were inserted, without what decides nothing;
+    /// `all` is the statement for them.
+    pub(crate) fn rows(&self, all: &str) -> Result<Vec<RowText>, Broken> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(all).map_err(broken)?;
+        let rows =
+            statement.query_map([], |row| Ok(RowText { text: row.get(0)?, ended: row.get(1)? }));
+        rows.map_err(broken)?.collect::<Result<_, _>>().map_err(broken)
+    }
+
+    /// Makes room for so many copies of the rows that runs write.
+    pub(crate) fn make_room(&self, places: usize) -> Result<(), Broken> {
+        for place in 0..places {
+            for table in WRITTEN {
+                let kept = kept(place, table);
+                self.run(&format!("CREATE TEMP TABLE {kept} AS SELECT * FROM {table} LIMIT 0"))?;
+            }
+        }
         Ok(())
     }
+
+    /// Keeps a copy of the rows.
+    pub(crate) fn keep(&self, place: usize) -> Result<(), Broken> {
+        self.copy(|table| (format!("main.{table}"), format!("temp.{}", kept(place, table))))
+    }
+
+    /// Brings the kept rows back.
+    pub(crate) fn restore(&self, place: usize) -> Result<(), Broken> {
+        self.copy(|table| (format!("temp.{}", kept(place, table)), format!("main.{table}")))
+    }
+
+    /// Replaces the rows of one table by another's, for each table that runs write.
+    fn copy(&self, from_to: impl Fn(&str) -> (String, String)) -> Result<(), Broken> {
+        self.repeat("BEGIN IMMEDIATE")?;
+        for table in WRITTEN {
+            let (from, to) = from_to(table);
+            self.repeat(&format!("DELETE FROM {to}"))?;
+            self.repeat(&format!("INSERT INTO {to} SELECT * FROM {from}"))?;
+        }
+        self.repeat("COMMIT")
+    }
+
+    /// Runs a statement that is run often; it is compiled once.
+    fn repeat(&self, statement: &str) -> Result<(), Broken> {
+        let connection = self.connection();
+        let mut statement = connection.prepare_cached(statement).map_err(broken)?;
+        statement.execute([]).map_err(broken)?;
+        Ok(())
+    }
+
+    fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// Statements that make room for copies of the rows that runs write.
-pub(crate) fn make_room(place: usize) -> String {
-    let room = |table| {
-        format!("CREATE TEMP TABLE kept_{place}_{table} AS SELECT * FROM main.{table} LIMIT 0;")
-    };
-    WRITTEN.map(room).concat()
-}
-
-/// Statements that keep a copy of the rows.
-pub(crate) fn keep(place: usize) -> String {
-    let copy = |table| {
-        let kept = format!("temp.kept_{place}_{table}");
-        format!("DELETE FROM {kept}; INSERT INTO {kept} SELECT * FROM main.{table};")
-    };
-    format!("BEGIN; {} COMMIT;", WRITTEN.map(copy).concat())
-}
-
-/// Statements that bring the kept rows back.
-pub(crate) fn restore(place: usize) -> String {
-    let copy = |table| {
-        let kept = format!("temp.kept_{place}_{table}");
-        format!("DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM {kept};")
-    };
-    format!("BEGIN IMMEDIATE; {} COMMIT;", WRITTEN.map(copy).concat())
+fn kept(place: usize, table: &str) -> String {
+    format!("kept_{place}_{table}")
 }
 
 /// What of a column decides anything; `None` when nothing does.

@@ -136,9 +136,8 @@ pub fn run(options: Options, progress: &(dyn Fn(Progress) + Sync)) -> Result<Rep
     };
     std::thread::scope(|scope| {
         let shared = &shared;
-        let workers: Vec<_> = (0..options.threads.get())
-            .map(|thread| scope.spawn(move || shared.work(thread)))
-            .collect();
+        let workers: Vec<_> =
+            (0..options.threads.get()).map(|_thread| scope.spawn(|| shared.work())).collect();
         workers.into_iter().try_for_each(|worker| match worker.join() {
             Ok(outcome) => outcome,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -192,17 +191,6 @@ fn initiates(acts: &[Act]) -> usize {
     acts.iter().filter(|act| **act == Act::Initiate).count()
 }
 
-/// Keeps this thread, and those that it begins, on one core. A search and the thread of its
-/// database take turns: where each wakes the other on another core, that takes longer than what
-/// they do.
-fn stay_on_a_core(thread: usize) {
-    let cores = core_affinity::get_core_ids().unwrap_or_default();
-    if let Some(core) = cores.iter().cycle().nth(thread) {
-        // Where that is not possible it only takes longer.
-        let _is_kept = core_affinity::set_for_current(*core);
-    }
-}
-
 /// The clouds of one thread, prepared when they are needed.
 struct Clouds {
     runtime: tokio::runtime::Runtime,
@@ -225,8 +213,7 @@ impl Clouds {
 }
 
 impl Shared<'_> {
-    fn work(&self, thread: usize) -> Result<(), Broken> {
-        stay_on_a_core(thread);
+    fn work(&self) -> Result<(), Broken> {
         let outcome = self.take_jobs();
         if outcome.is_err() {
             self.stop.store(true, Ordering::Relaxed);

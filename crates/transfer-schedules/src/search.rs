@@ -260,7 +260,7 @@ impl<'a> Search<'a> {
             let Some(mut point) = self.arrive(&stage, follower.as_ref(), &before)? else { break };
             if self.bounds.resumed && point.has_siblings() {
                 let place = self.path.iter().filter(|point| point.kept.is_some()).count();
-                point.kept = stage.keep(place).await?.map(|stage| Before {
+                point.kept = stage.keep(place)?.map(|stage| Before {
                     stage,
                     known: follower.as_ref().map(Follower::knowledge),
                     world: before.clone(),
@@ -284,7 +284,7 @@ impl<'a> Search<'a> {
         };
         let mut follower = match kept {
             Some(kept) => kept.known.as_ref().map(|k| Follower::resume(cloud, scenario, k)),
-            None if self.bounds.matched => Some(Follower::new(cloud, scenario).await?),
+            None if self.bounds.matched => Some(Follower::new(cloud, scenario)?),
             None => None,
         };
         let points = &self.path[from.unwrap_or(0)..repeated];
@@ -295,12 +295,12 @@ impl<'a> Search<'a> {
             stage.carry_out(point.choice()).await?;
             self.found.steps += 1;
             if let Some(follower) = follower.as_mut().filter(|_| point.has_new_ids) {
-                follower.look(Some(point.choice())).await?;
+                follower.look(Some(point.choice()))?;
             }
         }
         if let (Some(follower), Some(last)) = (&mut follower, points.last()) {
             if !last.has_new_ids {
-                follower.look(None).await?;
+                follower.look(None)?;
             }
             follower.memories.clone_from(&last.memories);
         }
@@ -382,7 +382,7 @@ impl<'a> Search<'a> {
         };
         if let Some(follower) = follower {
             let ask = ask.as_ref();
-            point.has_new_ids = follower.step(stage, choice, ask, &footprint, label).await?;
+            point.has_new_ids = follower.step(stage, choice, ask, &footprint, label)?;
             point.memories.clone_from(&follower.memories);
         }
         let in_vain = matches!(ask, Some(Ask::Claim | Ask::Write)) && !footprint.commits();

@@ -62,7 +62,7 @@ impl<'a> Stage<'a> {
         scenario: &'a Scenario,
         kept: &Kept,
     ) -> Result<Self, Broken> {
-        cloud.restore(&kept.moment).await?;
+        cloud.restore(&kept.moment)?;
         let gates = Arc::new(Gates::new(kept.settled.clone()));
         let stage = Self { cloud, scenario, gates, gone: kept.gone.clone() };
         for (actor, progress) in stage.gates.progress().iter().enumerate() {
@@ -78,9 +78,9 @@ impl<'a> Stage<'a> {
     }
 
     /// Keeps this moment, if nobody is under way, in a place that is free.
-    pub(crate) async fn keep(&self, place: usize) -> Result<Option<Kept>, Broken> {
+    pub(crate) fn keep(&self, place: usize) -> Result<Option<Kept>, Broken> {
         let Some(settled) = self.gates.settled() else { return Ok(None) };
-        let moment = self.cloud.keep(place).await?;
+        let moment = self.cloud.keep(place)?;
         Ok(moment.map(|moment| Kept { moment, settled, gone: self.gone.clone() }))
     }
 
@@ -181,7 +181,7 @@ impl<'a> Stage<'a> {
             Choice::Expire => {
                 self.gates.writes(Resource::Table("volume_transfer_hand_overs".to_owned()));
                 self.gates.writes(Resource::Fault);
-                self.cloud.raw.run(LEASES_END).await?;
+                self.cloud.raw.run(LEASES_END)?;
                 self.gone.expired = true;
             }
             Choice::Land => {
@@ -206,7 +206,7 @@ impl<'a> Stage<'a> {
     /// Leases run out, a fresh replica recovers, and every project that owes comes back and pays.
     async fn rest(&self) -> Result<(), Broken> {
         let raw = &self.cloud.raw;
-        raw.run(&format!("{LEASES_END}; UPDATE volume_transfer_debts SET due_at_ms = 0")).await?;
+        raw.run(&format!("{LEASES_END}; UPDATE volume_transfer_debts SET due_at_ms = 0"))?;
         let barbican = Arc::new(self.cloud.barbican.clone());
         let engine = self.cloud.engine(self.cloud.store.clone(), barbican)?;
         engine.recover().await.map_err(|error| Broken::Stack(error.to_string()))?;
