@@ -245,9 +245,13 @@ fn mutate(
 
 /// A list that cargo-mutants has left in a round's folder.
 fn lines(round: &Path, name: &str) -> Result<Vec<String>> {
+    Ok(left(round, name)?.lines().map(str::to_owned).collect())
+}
+
+/// A file that cargo-mutants has left in a round's folder.
+fn left(round: &Path, name: &str) -> Result<String> {
     let path = round.join("mutants.out").join(name);
-    let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-    Ok(text.lines().map(str::to_owned).collect())
+    std::fs::read_to_string(&path).with_context(|| path.display().to_string())
 }
 
 /// What became of a part: what a round has not caught is the next one's.
@@ -266,12 +270,21 @@ fn read_part(output: &Path) -> Result<Outcome> {
 
 fn read(round: &Path) -> Result<Outcome> {
     let survived = lines(round, "missed.txt")?;
-    Ok(Outcome {
+    let outcome = Outcome {
         caught: lines(round, "caught.txt")?.len(),
         hung: lines(round, "timeout.txt")?.len(),
         unviable: lines(round, "unviable.txt")?.len(),
         survived: survived.iter().map(|line| unnumbered(line)).collect(),
-    })
+    };
+    let all: Vec<serde_json::Value> = serde_json::from_str(&left(round, "mutants.json")?)?;
+    let judged = outcome.judged();
+    ensure!(
+        judged == all.len(),
+        "{}: the run ended after {judged} of {} mutants: run it again",
+        round.display(),
+        all.len()
+    );
+    Ok(outcome)
 }
 
 /// `file:line:column: change` without the numbers, which move with every edit.
@@ -339,6 +352,10 @@ mod tests {
             ] {
                 std::fs::write(round.join(name), text).unwrap();
             }
+            let all = [caught, timeout, unviable, missed].concat();
+            let all: Vec<_> = all.lines().collect();
+            let all = serde_json::to_string(&all).unwrap();
+            std::fs::write(round.join("mutants.json"), all).unwrap();
         };
         let both = format!("{one}{two}");
         write(1, ["b.rs:1:2: c\nb.rs:1:2: d\n", "a.rs:3:4: delete !\n", "e\n", &both]);
@@ -351,6 +368,10 @@ mod tests {
         assert_eq!(live.len(), 3, "a mutant that hangs is judged once more: {live:?}");
         write(2, [two, "a.rs:3:4: delete !\n", "", one]);
         let last = read_part(&directory).unwrap();
+        let caught = round(&directory, 2).join("mutants.out").join("caught.txt");
+        std::fs::write(caught, "").unwrap();
+        let error = read_part(&directory).unwrap_err().to_string();
+        assert!(error.contains("ended after 2 of 3 mutants"), "{error}");
         std::fs::remove_dir_all(&directory).unwrap();
         let survived = vec!["a.rs: replace z -> Option<a::B> with None".to_owned()];
         assert_eq!(last, Outcome { caught: 3, hung: 1, unviable: 1, survived });
