@@ -11,8 +11,8 @@ use axum::body::{Body, Bytes};
 use http::Request;
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
-use simulator::faults::{Broken, Rule, Scenario};
-use simulator::{Clock, Config, Control, Simulator};
+use simulator::faults::{Broken, FaultyService, Rule, Scenario};
+use simulator::{Checkpoint, Clock, Config, Control, Simulator};
 use time::macros::datetime;
 use tower::{Service, ServiceExt as _};
 
@@ -36,29 +36,57 @@ pub(crate) fn rules(input: &[u8]) {
 
 /// Requests to Barbican.
 pub(crate) fn barbican(input: &[u8]) {
-    let simulator = world();
-    play(&simulator, simulator.barbican_service(), input, stumbles::BARBICAN);
+    WORLD.with(|world| world.play(Simulator::barbican_service, input, stumbles::BARBICAN));
 }
 
 /// Requests to Keystone.
 pub(crate) fn keystone(input: &[u8]) {
-    let simulator = world();
-    play(&simulator, simulator.keystone_service(), input, stumbles::KEYSTONE);
+    WORLD.with(|world| world.play(Simulator::keystone_service, input, stumbles::KEYSTONE));
 }
 
 /// Requests to `/_simulator`.
 pub(crate) fn control(input: &[u8]) {
-    let simulator = world();
+    // What this changes is more than a checkpoint takes back.
+    let simulator = cloud();
     let router = simulator.control_service();
     let service = tower::service_fn(move |request: Request<Body>| {
         let router = router.clone();
         async move { router.oneshot(request).await.map_err(|never| match never {}) }
     });
-    play(&simulator, service, input, &[]);
+    play(service, block_on(drawn(&simulator)), input, &[]);
+}
+
+/// A cloud that begins anew with each input: to make one takes longer than what it is asked.
+struct World {
+    simulator: Simulator,
+    start: Checkpoint,
+    words: Words,
+}
+
+thread_local! {
+    static WORLD: World = World::new();
+}
+
+impl World {
+    fn new() -> Self {
+        let simulator = cloud();
+        let words = block_on(drawn(&simulator));
+        Self { start: simulator.checkpoint(), simulator, words }
+    }
+
+    fn play(
+        &self,
+        service: impl Fn(&Simulator) -> FaultyService,
+        input: &[u8],
+        excused: &[Stumble],
+    ) {
+        self.simulator.restore(&self.start);
+        play(service(&self.simulator), self.words.clone(), input, excused);
+    }
 }
 
 /// A cloud whose time stands still.
-fn world() -> Simulator {
+fn cloud() -> Simulator {
     let mut config = Config::new("secret");
     config.clock = Clock::frozen(datetime!(2026-11-24 03:55:05 UTC));
     config.control = Control::OnLoopback;
@@ -66,12 +94,11 @@ fn world() -> Simulator {
 }
 
 /// Sends every message of the input.
-fn play<S>(simulator: &Simulator, service: S, input: &[u8], excused: &[Stumble])
+fn play<S>(service: S, mut words: Words, input: &[u8], excused: &[Stumble])
 where
     S: Service<Request<Body>, Response = http::Response<Body>, Error = Broken> + Clone,
 {
     block_on(async {
-        let mut words = drawn(simulator).await;
         for part in parts(input).into_iter().take(MOST) {
             let known: Vec<_> =
                 words.iter().map(|(word, meaning)| (*word, meaning.as_bytes())).collect();
@@ -100,8 +127,11 @@ where
     });
 }
 
-/// What inputs name without knowing it.
-async fn drawn(simulator: &Simulator) -> Vec<(&'static str, String)> {
+/// What inputs name without knowing it, and what that is.
+type Words = Vec<(&'static str, String)>;
+
+/// The words of a cloud.
+async fn drawn(simulator: &Simulator) -> Words {
     let id = |found: Option<String>| found.expect("it is there from the start");
     let mut words =
         vec![("{donor}", id(simulator.project_id("donor"))), ("{x}", id(simulator.user_id("x")))];
@@ -137,22 +167,33 @@ fn path_of(address: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::{control, path_of, play, world};
+    use super::{WORLD, World, barbican, control, path_of};
     use crate::objection::objection;
+    use simulator::Simulator;
     use simulator::faults::Rule;
 
     #[test]
     fn a_server_error_that_nobody_asked_for_is_objected_to() {
-        let simulator = world();
         for (rule, words) in [
             ("barbican status=503", "503 Service Unavailable where no rule says so"),
             ("barbican drop_before", "no connection breaks"),
         ] {
-            simulator.faults().add(rule.parse::<Rule>().unwrap());
+            let world = World::new();
+            world.simulator.faults().add(rule.parse::<Rule>().unwrap());
             let said = objection(|| {
-                play(&simulator, simulator.barbican_service(), b"GET /v1/secrets\n", &[]);
+                world.play(Simulator::barbican_service, b"GET /v1/secrets\n", &[]);
             });
             assert!(said.contains(words), "{said}");
+        }
+    }
+
+    #[test]
+    fn an_input_finds_nothing_of_the_last_one() {
+        for _input in 0..2 {
+            barbican(
+                b"POST /v1/secrets\nx-auth-token: {token_x}\ncontent-type: application/json\n\n{}",
+            );
+            WORLD.with(|world| assert_eq!(world.simulator.secrets().len(), 1));
         }
     }
 
