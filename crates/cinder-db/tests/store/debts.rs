@@ -1,6 +1,6 @@
 //! Debts stay until they are paid, and what is named is never garbage.
 
-use cinder_db::{Ages, InitiateClaim};
+use cinder_db::{Ages, InitiateClaim, SettledEnd};
 use std::time::Duration;
 
 use crate::fixture::{Fixture, accept, copied, given_up, initiate};
@@ -28,6 +28,26 @@ async fn a_debt_is_struck_out_only_when_it_is_paid() {
     store.settle(&owed, &Settlement::Paid).await.expect("settled");
     assert!(store.debts().await.expect("debts").is_empty());
     store.settle(&owed, &Settlement::Paid).await.expect("paying twice is paying once");
+}
+
+#[tokio::test]
+async fn at_the_end_of_a_hand_over_only_what_is_paid_is_struck_out() {
+    let fixture = Fixture::new().await;
+    let owed = ["k1", "k2", "k3"].map(|secret| debt(Authority::Service, secret));
+    fixture.store.owe(&owed).await.expect("recorded");
+    let refusal = Refusal { status: 409, message: "has consumers".to_owned() };
+    let [paid, refused, unknown] = owed;
+    let debts = vec![
+        (paid, Settlement::Paid),
+        (refused.clone(), Settlement::Refused(refusal)),
+        (unknown.clone(), Settlement::Unknown("timed out".to_owned())),
+    ];
+    let ends = [SettledEnd { hand_over: "h".into(), debts }];
+    fixture.store.settle_ends(&ends).await.expect("settled");
+    let rows = fixture.store.debts().await.expect("debts");
+    let left: Vec<_> = rows.iter().map(|row| (&row.debt, row.attempts)).collect();
+    assert_eq!(left, [(&refused, 1), (&unknown, 1)]);
+    assert_eq!(rows[1].last_error.as_deref(), Some("timed out"));
 }
 
 #[tokio::test]

@@ -35,6 +35,22 @@ async fn a_refused_delete_is_a_debt_of_its_project_and_no_failure() {
 }
 
 #[tokio::test]
+async fn a_recovery_for_a_caller_pays_what_its_project_owes_due_or_not() {
+    let scene = Scene::new(Operation::Initiate).await;
+    let bench = &scene.bench;
+    scene.fault(Ask::Delete, FORBIDDEN);
+    scene.run().await.unwrap();
+    assert!(bench.engine.shut_down(SOON).await);
+    let next = bench.another_engine(options());
+    for (whose, paid, left) in [(&bench.y, 0, 1), (&bench.x, 1, 0), (&bench.x, 0, 0)] {
+        let payments = next.recover_for(whose).await.unwrap();
+        assert_eq!((payments.paid, payments.refused, payments.unknown), (paid, 0, 0));
+        assert_eq!(bench.store.debts().await.unwrap().len(), left);
+    }
+    scene.done().await;
+}
+
+#[tokio::test]
 async fn a_refused_delete_by_the_service_is_recoverys() {
     for operation in [Operation::Accept, Operation::Cancel] {
         let scene = Scene::new(operation).await;

@@ -10,6 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use simulator::faults::Action;
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
+use tracing_subscriber::fmt::format::FmtSpan;
 use transfer_core::Operation;
 
 /// Keeps what is logged.
@@ -24,6 +25,43 @@ impl Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// For traces a step tells how it ended, and its status says whether that was well.
+#[tokio::test]
+async fn how_a_step_ended_is_told_by_its_span() {
+    let forbidden = Action::Answer { status: 403, retry_after: None };
+    for action in [None, Some(forbidden)] {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_span_events(FmtSpan::CLOSE)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _until_the_end = tracing::subscriber::set_default(subscriber);
+        let scene = Scene::new(Operation::Accept).await;
+        if let Some(action) = action {
+            scene.fault(Ask::Fill, action);
+        }
+        assert_eq!(scene.run().await.is_ok(), action.is_none());
+        let said = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+        let ends: Vec<_> = said
+            .lines()
+            .filter_map(|line| line.split_once("}: transfer_engine::step: close"))
+            .filter_map(|(spans, _)| {
+                spans.rsplit("step{otel.name=").next()?.split_once(" outcome=")
+            })
+            .collect();
+        let error = r#" otel.status_code="ERROR""#;
+        for (step, end) in &ends {
+            let well = [r#""done""#, r#""paid""#].contains(end);
+            assert!(well != end.ends_with(error), "{step} {end}");
+        }
+        let failed = ends.iter().any(|(step, end)| *step == r#""fill""# && end.ends_with(error));
+        assert_eq!(failed, action.is_some(), "{ends:?}");
     }
 }
 

@@ -119,6 +119,28 @@ async fn with_the_services_token_beside_it_a_callers_token_may_end_in_the_middle
 }
 
 #[tokio::test]
+async fn with_the_services_token_beside_it_another_refusal_is_told_as_it_is() {
+    for operation in OPERATIONS {
+        for ask in [Ask::Metadata, Ask::Shell, Ask::Fill] {
+            if is_the_services(operation, ask) {
+                continue;
+            }
+            let mut scene = Scene::new(operation).await;
+            scene.bench.send_service_tokens(options());
+            let forbidden = Action::Answer { status: 403, retry_after: None };
+            let rule = scene.rule(ask, forbidden).standing();
+            scene.bench.simulator.faults().add(rule);
+            match scene.run().await {
+                Err(TransferError::Refused { refusal, .. }) => assert_eq!(refusal.status, 403),
+                other => panic!("{operation} {ask:?}: {other:?}"),
+            }
+            assert_eq!(scene.asked(ask), 1, "{operation} {ask:?}");
+            scene.undone().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn refused_credentials_of_the_service_are_an_outage_and_not_the_callers_fault() {
     for operation in OPERATIONS {
         for (service, statuses) in
