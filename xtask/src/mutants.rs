@@ -175,7 +175,7 @@ fn mutate_part(workspace: &Workspace, part: &Part, options: &Options, output: &P
     }
     let next = round(output, last.len() + 1);
     mutate(workspace, part, options, &next, &live)?;
-    let judged = read(&next)?.judged();
+    let judged = read(&next, Some(&live))?.judged();
     ensure!(
         judged == live.len(),
         "{judged} of {} mutants found: run it without --again",
@@ -259,32 +259,41 @@ fn read_part(output: &Path) -> Result<Outcome> {
     let rounds = rounds(output);
     ensure!(!rounds.is_empty(), "{}: nothing has been run", output.display());
     let mut outcome = Outcome::default();
+    let mut only = None;
     for round in rounds {
         let Outcome { caught, unviable, .. } = outcome;
-        outcome = read(&round)?;
+        outcome = read(&round, only.as_deref())?;
         outcome.caught += caught;
         outcome.unviable += unviable;
+        only = Some(live(&round)?);
     }
     Ok(outcome)
 }
 
-fn read(round: &Path) -> Result<Outcome> {
-    let survived = lines(round, "missed.txt")?;
-    let outcome = Outcome {
-        caught: lines(round, "caught.txt")?.len(),
-        hung: lines(round, "timeout.txt")?.len(),
-        unviable: lines(round, "unviable.txt")?.len(),
-        survived: survived.iter().map(|line| unnumbered(line)).collect(),
-    };
+/// What became of the mutants of a round, or of those that it was about: cargo-mutants adds some
+/// that no expression leaves out.
+fn read(round: &Path, only: Option<&[String]>) -> Result<Outcome> {
     let all: Vec<serde_json::Value> = serde_json::from_str(&left(round, "mutants.json")?)?;
-    let judged = outcome.judged();
+    let [caught, hung, unviable, survived] =
+        ["caught.txt", "timeout.txt", "unviable.txt", "missed.txt"].map(|name| lines(round, name));
+    let mut ends = [caught?, hung?, unviable?, survived?];
+    let judged: usize = ends.iter().map(Vec::len).sum();
     ensure!(
         judged == all.len(),
         "{}: the run ended after {judged} of {} mutants: run it again",
         round.display(),
         all.len()
     );
-    Ok(outcome)
+    for end in &mut ends {
+        end.retain(|mutant| only.is_none_or(|only| only.contains(mutant)));
+    }
+    let [caught, hung, unviable, survived] = ends;
+    Ok(Outcome {
+        caught: caught.len(),
+        hung: hung.len(),
+        unviable: unviable.len(),
+        survived: survived.iter().map(|line| unnumbered(line)).collect(),
+    })
 }
 
 /// `file:line:column: change` without the numbers, which move with every edit.
@@ -366,12 +375,12 @@ mod tests {
         );
         let live = live(&round(&directory, 1)).unwrap();
         assert_eq!(live.len(), 3, "a mutant that hangs is judged once more: {live:?}");
-        write(2, [two, "a.rs:3:4: delete !\n", "", one]);
+        write(2, [&format!("{two}b.rs:1:2: d\n"), "a.rs:3:4: delete !\n", "", one]);
         let last = read_part(&directory).unwrap();
         let caught = round(&directory, 2).join("mutants.out").join("caught.txt");
         std::fs::write(caught, "").unwrap();
         let error = read_part(&directory).unwrap_err().to_string();
-        assert!(error.contains("ended after 2 of 3 mutants"), "{error}");
+        assert!(error.contains("ended after 2 of 4 mutants"), "{error}");
         std::fs::remove_dir_all(&directory).unwrap();
         let survived = vec!["a.rs: replace z -> Option<a::B> with None".to_owned()];
         assert_eq!(last, Outcome { caught: 3, hung: 1, unviable: 1, survived });
