@@ -6,8 +6,7 @@
 
 use crate::db::{Row, Txn};
 use crate::schema::{DEBTS, HAND_OVERS, KEY_HOLDERS};
-use crate::volumes::Scope;
-use crate::{DbError, Store, journal, transfers, volumes};
+use crate::{DbError, Store, journal, volumes};
 use sea_query::{Expr, ExprTrait, Order, Query, SelectStatement};
 use std::collections::{BTreeMap, BTreeSet};
 use transfer_core::invariants::RowId;
@@ -125,7 +124,7 @@ impl Store {
             let select = Query::select()
                 .column("encryption_key_id")
                 .from(table)
-                .and_where(Expr::col("deleted").eq(false))
+                .and_where(is_live())
                 .and_where(Expr::col("encryption_key_id").is_in(ids()))
                 .take();
             for row in txn.all(&select).await? {
@@ -141,8 +140,7 @@ impl Store {
         for row in txn.all(&select).await? {
             named.insert(SecretId::new(row.text("target")?));
         }
-        let journal = journal::all(&mut txn).await?;
-        for hand_over in journal.iter().filter(|hand_over| !hand_over.has_ended()) {
+        for hand_over in journal::live(&mut txn).await? {
             for key in hand_over.keys() {
                 let both = std::iter::once(&key.old).chain(&key.shell);
                 named.extend(both.filter(|id| secrets.contains(id)).cloned());
@@ -156,9 +154,14 @@ fn live() -> SelectStatement {
     Query::select()
         .columns(["id", "project_id", "status", "encryption_key_id"])
         .from("volumes")
-        // In words for which no index on it is used: SQLite would sort all volumes for each page.
-        .and_where(Expr::col("deleted").not())
+        .and_where(is_live())
         .take()
+}
+
+/// Whether a row is live, in words for which no index on that is used: SQLite, which does not know
+/// that almost all rows are, would read all of them, or sort them, for each page.
+fn is_live() -> Expr {
+    Expr::col("deleted").not()
 }
 
 async fn read(txn: &mut Txn, select: &SelectStatement) -> Result<Vec<AuditedVolume>, DbError> {
@@ -184,13 +187,18 @@ async fn read(txn: &mut Txn, select: &SelectStatement) -> Result<Vec<AuditedVolu
     let snapshots = Query::select()
         .columns(["id", "volume_id", "project_id", "encryption_key_id"])
         .from("snapshots")
-        .and_where(Expr::col("deleted").eq(false))
+        .and_where(is_live())
         .and_where(of_page("volume_id"))
         .order_by("created_at", Order::Asc)
         .order_by("id", Order::Asc)
         .take();
-    let mut offers = transfers::open(&Scope::All);
-    offers.and_where(of_page("volume_id")).order_by("id", Order::Asc);
+    let offers = Query::select()
+        .columns(["id", "volume_id"])
+        .from("transfers")
+        .and_where(is_live())
+        .and_where(of_page("volume_id"))
+        .order_by("id", Order::Asc)
+        .take();
     let claims = Query::select()
         .columns(["id", "claimed_volume_id"])
         .from(HAND_OVERS)

@@ -266,6 +266,15 @@ pub(crate) async fn all(txn: &mut Txn) -> Result<Vec<HandOver>, DbError> {
     rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()
 }
 
+/// Every hand-over that is at work.
+pub(crate) async fn live(txn: &mut Txn) -> Result<Vec<HandOver>, DbError> {
+    let mut select = entries(txn);
+    // In words for which its index is used: what has ended is NULL.
+    select.and_where(Expr::col("claimed_volume_id").gt(""));
+    let rows = txn.all(&select).await?;
+    rows.iter().map(|row| read(row).map(|entry| entry.hand_over)).collect()
+}
+
 fn text(details: &Details) -> Result<String, DbError> {
     serde_json::to_string(details).map_err(|_error| DbError::Malformed {
         column: "details".to_owned(),

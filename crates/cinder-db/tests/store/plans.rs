@@ -1,12 +1,13 @@
-//! How the database finds what a request asks for: never by reading a whole table.
+//! How the database finds what a request asks for, never by reading a whole table, and how an audit
+//! pages through the tables, sorting none of them.
 //!
-//! Every statement that a request sends is written down and then explained by the database itself.
-//! The tables are small, so the planner is told to use an index wherever it can: a scan that stays
-//! is one for want of an index.
+//! Every statement is written down and then explained by the database itself. The tables are small,
+//! so the planner is told to use an index wherever it can: a scan or a sort that stays is one for
+//! want of an index.
 
 use crate::fixture::{Fixture, LEASE, accept, caller, cancel, copied, initiate};
 use crate::listener::Listener;
-use cinder_db::{Direction, SettledEnd, Store, TransferQuery};
+use cinder_db::{Direction, Scope, SettledEnd, Store, TransferQuery};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use test_database::Kind;
@@ -106,7 +107,8 @@ fn explanation(kind: Kind, sql: &str) -> String {
             let values = vec!["NULL"; count].join(", ");
             let values = if count == 0 { String::new() } else { format!("({values})") };
             format!(
-                "SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan;
+                "SET enable_seqscan = off; SET enable_sort = off;
+                 SET plan_cache_mode = force_generic_plan;
                  PREPARE explained AS {sql}; EXPLAIN EXECUTE explained{values};
                  DEALLOCATE explained"
             )
@@ -120,14 +122,91 @@ fn explanation(kind: Kind, sql: &str) -> String {
     }
 }
 
-/// Whether a line of an explanation tells of a table that is read from end to end.
+/// Whether a line of an explanation tells of a table that is read from end to end, or of all rows
+/// in it that are live: those are most, but for transfers.
 fn is_scan(kind: Kind, line: &str) -> bool {
+    let is_of_offers = line.contains("volume_transfer_transfers_open_idx");
     match kind {
-        Kind::Sqlite => line.contains("detail=SCAN"),
+        Kind::Sqlite => {
+            line.contains("detail=SCAN") || line.contains("(deleted=?)") && !is_of_offers
+        }
         Kind::Postgres => line.contains("Seq Scan"),
         // Neither does it read the whole of an index.
         Kind::MySql => line.contains(" type=ALL ") || line.contains(" type=index "),
     }
+}
+
+/// Whether a line of an explanation tells of rows that are put in order after they were found.
+fn is_sort(kind: Kind, line: &str) -> bool {
+    match kind {
+        Kind::Sqlite => line.contains("USE TEMP B-TREE"),
+        Kind::Postgres => line.contains("Sort Key"),
+        Kind::MySql => line.contains("Using filesort") || line.contains("Using temporary"),
+    }
+}
+
+/// All that an audit asks of the database.
+async fn audit(store: &Store) {
+    store.count_volumes().await.expect("answers");
+    store.claims().await.expect("answers");
+    store.debts().await.expect("answers");
+    let first = store.audited_volumes(None, 2).await.expect("answers");
+    let next = store.audited_volumes(first.last().map(|volume| &volume.id), 2).await;
+    for volume in first.iter().chain(&next.expect("answers")) {
+        store.audited_volume(&volume.id).await.expect("answers");
+    }
+    for after in [None, Some("k1050".into())] {
+        let all = store.expired_offers(&Scope::All, Duration::ZERO, after.as_ref(), 2);
+        all.await.expect("answers");
+    }
+    store.named_among(&["k1050".into(), "k1051".into()]).await.expect("answers");
+}
+
+/// A statement of an audit that may read a whole table, or sort.
+struct Exempt {
+    /// Words of it, without quotes.
+    words: &'static str,
+    scans: bool,
+    sorts: bool,
+}
+
+const EXEMPT: [Exempt; 6] = [
+    // All are counted, once.
+    Exempt { words: "SELECT COUNT(", scans: true, sorts: false },
+    // From the beginning of the key's index, as many as a page has.
+    Exempt { words: "FROM volumes WHERE NOT deleted ORDER BY id", scans: true, sorts: false },
+    // Those of a page of volumes.
+    Exempt { words: "AND volume_id IN (", scans: false, sorts: true },
+    // Offers that are open and have expired.
+    Exempt { words: "transfers.expires_at <=", scans: false, sorts: true },
+    // Our own tables hold what is at work and what is left of that, and each is read once.
+    Exempt { words: "claimed_volume_id IS NOT NULL", scans: true, sorts: true },
+    Exempt { words: "FROM volume_transfer_debts", scans: true, sorts: true },
+];
+
+#[tokio::test]
+async fn an_audit_pages_through_the_tables_and_sorts_none_of_them() {
+    let fixture = Fixture::new().await;
+    let (listener, store) = Listener::on(&fixture.store);
+    fill(&fixture).await;
+    audit(&store).await;
+    let kind = fixture.database.kind;
+    let (mut used, mut wrong) = (BTreeSet::new(), Vec::new());
+    for sql in listener.heard().into_iter().collect::<BTreeSet<String>>() {
+        let words = sql.replace(['"', '`'], "");
+        let exempt = EXEMPT.iter().find(|exempt| words.contains(exempt.words));
+        used.extend(exempt.map(|exempt| exempt.words));
+        let plan = fixture.rows(&explanation(kind, &sql)).await;
+        let scans = plan.iter().any(|line| is_scan(kind, line));
+        let sorts = plan.iter().any(|line| is_sort(kind, line));
+        if scans && !exempt.is_some_and(|exempt| exempt.scans)
+            || sorts && !exempt.is_some_and(|exempt| exempt.sorts)
+        {
+            wrong.push(format!("{sql}\n    {}", plan.join("\n    ")));
+        }
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(used.len(), EXEMPT.len(), "{used:?}");
 }
 
 #[tokio::test]
@@ -151,7 +230,7 @@ async fn no_statement_of_a_request_reads_a_whole_table() {
 }
 
 #[tokio::test]
-async fn a_scan_is_noticed() {
+async fn a_scan_and_a_sort_are_noticed() {
     let fixture = Fixture::new().await;
     fill(&fixture).await;
     let kind = fixture.database.kind;
@@ -159,4 +238,8 @@ async fn a_scan_is_noticed() {
     assert!(plan.iter().any(|line| is_scan(kind, line)), "{plan:?}");
     let plan = fixture.rows(&explanation(kind, "SELECT id FROM volumes WHERE id = 'v'")).await;
     assert!(!plan.iter().any(|line| is_scan(kind, line)), "{plan:?}");
+    let plan = fixture.rows(&explanation(kind, "SELECT id FROM volumes ORDER BY size")).await;
+    assert!(plan.iter().any(|line| is_sort(kind, line)), "{plan:?}");
+    let plan = fixture.rows(&explanation(kind, "SELECT id FROM volumes ORDER BY id")).await;
+    assert!(!plan.iter().any(|line| is_sort(kind, line)), "{plan:?}");
 }
