@@ -28,11 +28,12 @@ class CinderApi:
     """`with CinderApi(...).start() as api` has .url, .rows, .process and .access_log."""
 
     def __init__(self, venv, directory, identity, key_manager, account,
-                 database=None, workers=1, threads=4):
+                 database=None, workers=1, threads=4, application="cinder_wsgi", options=()):
         self.venv, self.dir = pathlib.Path(venv), pathlib.Path(directory)
         self.identity, self.key_manager, self.account = identity, key_manager, account
         self.database = database or f"sqlite:///{self.dir}/cinder.sqlite"
         self.workers, self.threads = workers, threads
+        self.application, self.options = application, options
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.conf = self.dir / "cinder.conf"
@@ -52,8 +53,8 @@ class CinderApi:
             self.venv / "bin" / "gunicorn", "--bind", f"127.0.0.1:{self.port}",
             "--worker-class", "gthread", "--workers", self.workers, "--threads", self.threads,
             "--worker-tmp-dir", self.dir, "--keep-alive", "75", "--timeout", "120",
-            "--access-logfile", self.access_log,
-            "--chdir", HERE, "cinder_wsgi:application",
+            "--access-logfile", self.access_log, *self.options,
+            "--chdir", HERE, f"{self.application}:application",
         ], self.dir / "cinder-api.log", self.env)
         try:
             self.process.wait_ready(90, lambda: answers(self.url))

@@ -135,6 +135,11 @@ const NIGHTLY: &[Step] = &[
         run: |w| conformance::run(w, &conformance::Suite::cinder()),
     },
     Step {
+        name: "damage",
+        about: "audit and repair after upstream's transfers went wrong in every way",
+        run: |w| conformance::run(w, &conformance::Suite::Audit { record: false }),
+    },
+    Step {
         name: "tempest",
         about: "OpenStack's own test suite against the simulator",
         run: |w| conformance::run(w, &conformance::Suite::Tempest { real: false }),

@@ -33,6 +33,12 @@ pub(crate) enum Suite {
     Peers(peers::Options),
     /// The service against upstream's cinder-api, request by request and row by row
     Cinder(peers::Wanted),
+    /// `audit` and `repair` on a database in which upstream's transfers went wrong in every way
+    Audit {
+        /// Write down how each case has ended, instead of comparing it with what is on record
+        #[arg(long)]
+        record: bool,
+    },
     /// tempest's identity and volume API tests and Barbican's tempest plugin against the simulator
     Tempest {
         /// Against the real Keystone and Barbican instead: what do they pass?
@@ -65,6 +71,7 @@ pub(crate) fn run(workspace: &Workspace, suite: &Suite) -> Result<()> {
         Suite::Proxies => proxies(workspace),
         Suite::Peers(options) => peers::run(workspace, options),
         Suite::Cinder(wanted) => peers::run_cinder(workspace, wanted),
+        Suite::Audit { record } => audit(workspace, *record),
         Suite::Tempest { real } => tempest(workspace, *real),
     }
 }
@@ -88,6 +95,24 @@ fn beside(workspace: &Workspace) -> Result<()> {
         process::run(&mut checks).with_context(|| format!("on {}", server.name()))?;
     }
     Ok(())
+}
+
+/// Lets upstream's transfers go wrong on a MariaDB, and judges `audit` and `repair` by the ends.
+fn audit(workspace: &Workspace, record: bool) -> Result<()> {
+    let python = environment(workspace, "clients")?.join("bin").join("python");
+    let server = services::mariadb(workspace)?;
+    let mut checks = python_script(workspace, &python, "audit_upstream.py");
+    checks.arg("--binary").arg(checked_binary(workspace)?);
+    checks.arg("--services").arg(environment(workspace, "services")?);
+    checks.arg("--cinder").arg(environment(workspace, "cinder")?);
+    checks.arg("--database").arg(server.fresh_database()?);
+    let own = workspace.target.join("conformance").join("audit");
+    checks.arg("--directory").arg(empty(&own)?);
+    checks.arg("--recording").arg(scripts(workspace).join("audit").join("ends.json"));
+    if record {
+        checks.arg("--record");
+    }
+    process::run(&mut checks)
 }
 
 /// Runs the proxies; the script needs no Python but the system's.

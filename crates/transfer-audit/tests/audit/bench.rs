@@ -50,7 +50,9 @@ impl Bench {
         let url = format!("sqlite:///{}", file.display());
         let store = connect(&url).await;
         let simulator = Simulator::new(Config::new(PASSWORD)).unwrap();
-        Self { _folder: folder, url, simulator, store, numbers: Mutex::new(0) }
+        let bench = Self { _folder: folder, url, simulator, store, numbers: Mutex::new(0) };
+        bench.sql("UPDATE quota_classes SET hard_limit = -1").await;
+        bench
     }
 
     pub(crate) fn project(&self, name: &str) -> ProjectId {
@@ -256,12 +258,13 @@ impl Bench {
     }
 
     /// Mends what there is, with everybody's credentials.
-    pub(crate) async fn repair(&self, mut findings: Vec<Finding>) -> Vec<Outcome> {
+    pub(crate) async fn repair(&self, mut findings: Vec<Finding>) -> Vec<(Finding, Outcome)> {
         let mut repairs = self.repairs_by(&["donor", "recipient", "third", "admin"]).await;
         Repairs::in_order(&mut findings);
         let mut outcomes = Vec::new();
-        for finding in &findings {
-            outcomes.push(repairs.mend(finding, true).await);
+        for finding in findings {
+            let outcome = repairs.mend(&finding, true).await;
+            outcomes.push((finding, outcome));
         }
         assert!(repairs.finish().await);
         outcomes

@@ -1,179 +1,187 @@
-//! The damage that upstream makes, class by class: what its faults and races leave in the rows and
-//! in Barbican, what an audit must call it, and that a repair sets it right.
+//! The damage that upstream makes: how its faults and races were recorded to leave rows and secrets
+//! (`cargo xtask conformance audit --record`), what an audit calls it, and what a repair leaves.
+//!
+//! All of it stands in one database. What is wrong with an end was told by a script that knows
+//! nothing of this crate, from the same rows and secrets.
 
 use crate::bench::{Bench, kinds};
-use transfer_audit::Outcome;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use transfer_audit::{Finding, Outcome};
 use transfer_core::{SecretId, VolumeId};
 
+/// What a key holds in tests of a single volume.
 const BYTES: [u8; 32] = [7; 32];
 
-/// What upstream leaves.
-struct Case {
-    /// The step at which something happens, and what.
-    source: &'static str,
-    owner: &'static str,
-    is_on_offer: bool,
-    /// Who has the secret that the volume names.
-    key: &'static str,
-    /// Who has the secret that the snapshots name, if it is another one.
-    snapshots: Option<&'static str>,
-    /// Who has copies that nothing names.
-    strays: &'static [&'static str],
-    found: &'static [&'static str],
+const RECORDED: &str = include_str!("../../../../conformance/audit/ends.json");
+
+/// An end, and the cases that come to it.
+#[derive(Deserialize)]
+struct Recorded {
+    end: End,
+    cases: Vec<String>,
 }
 
-const fn case(source: &'static str, owner: &'static str, key: &'static str) -> Case {
-    Case { source, owner, is_on_offer: false, key, snapshots: None, strays: &[], found: &[] }
+/// A volume, its snapshots and its secrets, which have letters here.
+#[derive(Deserialize)]
+struct End {
+    status: String,
+    project: String,
+    key: String,
+    /// The project of each, and the secret that it names.
+    snapshots: Vec<(String, String)>,
+    offers: usize,
+    /// Who has those that exist.
+    secrets: BTreeMap<String, String>,
+    /// A kind of finding and a secret each, sorted.
+    damage: Vec<(String, Option<String>)>,
 }
 
-impl Case {
-    const fn on_offer(self) -> Self {
-        Self { is_on_offer: true, ..self }
+impl End {
+    fn is_lost(&self) -> bool {
+        self.secrets.is_empty()
     }
 
-    const fn snapshots(self, with: &'static str) -> Self {
-        Self { snapshots: Some(with), ..self }
-    }
-
-    const fn strays(self, with: &'static [&'static str]) -> Self {
-        Self { strays: with, ..self }
-    }
-
-    const fn finds(self, found: &'static [&'static str]) -> Self {
-        Self { found, ..self }
+    /// Who has to have the key.
+    fn custodian(&self) -> &str {
+        if self.status == "awaiting-transfer" { "service" } else { &self.project }
     }
 }
 
-const NOT_WITH: &str = "key_not_with_service";
-const WITH: &str = "key_with_service";
-const STRANGER: &str = "key_with_stranger";
-const DIFFERS: &str = "snapshot_key_differs";
-const STRAY: &str = "stray_copy";
+/// An end that has been made again.
+struct Volume {
+    recorded: Recorded,
+    id: VolumeId,
+    bytes: [u8; 32],
+    letters: BTreeMap<SecretId, String>,
+}
 
-const CASES: &[Case] = &[
-    case("create: killed after transfer_create", "donor", "donor").on_offer().finds(&[NOT_WITH]),
-    case("create: killed after POST /v1/secrets", "donor", "donor")
-        .on_offer()
-        .strays(&["service"])
-        .finds(&[NOT_WITH, STRAY]),
-    case("create: reply of POST /v1/secrets lost", "donor", "donor")
-        .strays(&["service"])
-        .finds(&[STRAY]),
-    case("create: killed after volume_update", "donor", "service")
-        .on_offer()
-        .snapshots("donor")
-        .finds(&[NOT_WITH, DIFFERS]),
-    case("create: killed after volume_update, then cancelled", "donor", "donor")
-        .strays(&["donor"])
-        .finds(&[STRAY]),
-    case("create: reply of volume_update lost", "donor", "service")
-        .snapshots("donor")
-        .finds(&[WITH, DIFFERS]),
-    case("create: killed after the last snapshot_update", "donor", "service")
-        .on_offer()
-        .strays(&["donor"])
-        .finds(&[STRAY]),
-    case("create: DELETE /v1/secrets/{id} fails", "donor", "service")
-        .strays(&["donor"])
-        .finds(&[WITH, STRAY]),
-    case("create: reply of DELETE /v1/secrets/{id} lost", "donor", "service").finds(&[WITH]),
-    case("accept: killed after POST /v1/secrets", "donor", "service")
-        .on_offer()
-        .strays(&["recipient"])
-        .finds(&[STRAY]),
-    case("accept: killed after POST /v1/secrets, then accepted", "recipient", "recipient")
-        .strays(&["recipient"])
-        .finds(&[STRAY]),
-    case("accept: killed after volume_update", "donor", "recipient")
-        .on_offer()
-        .snapshots("service")
-        .finds(&[NOT_WITH, DIFFERS]),
-    case("accept: killed after the last snapshot_update", "donor", "recipient")
-        .on_offer()
-        .strays(&["service"])
-        .finds(&[NOT_WITH, STRAY]),
-    case("accept: killed before transfer_accept", "donor", "recipient")
-        .on_offer()
-        .finds(&[NOT_WITH]),
-    case("accept: reply of transfer_accept lost", "recipient", "service").finds(&[WITH]),
-    case("cancel: killed after POST /v1/secrets", "donor", "service")
-        .on_offer()
-        .strays(&["donor"])
-        .finds(&[STRAY]),
-    case("cancel: killed after volume_update", "donor", "donor")
-        .on_offer()
-        .snapshots("service")
-        .finds(&[NOT_WITH, DIFFERS]),
-    case("cancel: killed after the last snapshot_update", "donor", "donor")
-        .on_offer()
-        .strays(&["service"])
-        .finds(&[NOT_WITH, STRAY]),
-    case("race of two accepts of a project", "recipient", "recipient")
-        .snapshots("recipient")
-        .finds(&[DIFFERS]),
-    case("race of accepts: the loser's snapshots", "recipient", "recipient")
-        .snapshots("third")
-        .finds(&[STRANGER, DIFFERS]),
-    case("race of accepts: the loser's key", "third", "recipient")
-        .strays(&["third"])
-        .finds(&[STRANGER, STRAY]),
-    case("race of accepts: the loser's volume key", "recipient", "third")
-        .snapshots("recipient")
-        .finds(&[STRANGER, DIFFERS]),
-    case("race of accept and cancel: the snapshots", "donor", "donor")
-        .snapshots("recipient")
-        .finds(&[STRANGER, DIFFERS]),
-    case("race of accept and cancel: the key", "donor", "recipient")
-        .strays(&["donor"])
-        .finds(&[STRANGER, STRAY]),
-    case("race of accept and cancel: the key, accepted", "recipient", "donor")
-        .strays(&["recipient"])
-        .finds(&[STRANGER, STRAY]),
-    case("race of two cancels", "donor", "donor").snapshots("donor").finds(&[DIFFERS]),
-    case("race of two accepts, aborted late", "recipient", "service")
-        .strays(&["recipient"])
-        .finds(&[WITH, STRAY]),
-    case("cancel by an administrator of another project", "donor", "admin").finds(&[STRANGER]),
-];
+impl Volume {
+    async fn make(bench: &Bench, number: usize, recorded: Recorded) -> Self {
+        let bytes = [u8::try_from(number).unwrap() + 100; 32];
+        let end = &recorded.end;
+        let mut ids = BTreeMap::new();
+        let named = end.snapshots.iter().map(|(_project, key)| key).chain([&end.key]);
+        for letter in named.chain(end.secrets.keys()) {
+            if !ids.contains_key(letter) {
+                let secret = match end.secrets.get(letter) {
+                    Some(owner) => bench.secret(owner, bytes).await,
+                    None => bench.gone("donor").await,
+                };
+                ids.insert(letter.clone(), secret);
+            }
+        }
+        let snapshots = u32::try_from(end.snapshots.len()).unwrap();
+        let id = bench.volume(&end.project, &ids[&end.key], snapshots).await;
+        for (number, (project, key)) in end.snapshots.iter().enumerate() {
+            let project = bench.project(project);
+            let set = format!("project_id = '{project}', encryption_key_id = '{}'", ids[key]);
+            let one = "SELECT id FROM snapshots WHERE volume_id";
+            let one = format!("{one} = '{id}' ORDER BY id LIMIT 1 OFFSET {number}");
+            bench.sql(&format!("UPDATE snapshots SET {set} WHERE id = ({one})")).await;
+        }
+        for _ in 0..end.offers {
+            bench.offer(&id).await;
+        }
+        bench.status(&id, &end.status).await;
+        let letters = ids.into_iter().map(|(letter, secret)| (secret, letter)).collect();
+        Self { recorded, id, bytes, letters }
+    }
 
-async fn damaged(bench: &Bench, case: &Case) -> VolumeId {
-    let key = bench.secret(case.key, BYTES).await;
-    let volume = bench.volume(case.owner, &key, 2).await;
-    if let Some(with) = case.snapshots {
-        bench.snapshots_name(&volume, &bench.secret(with, BYTES).await).await;
+    /// What was found of it, as it is recorded.
+    fn found(&self, findings: &[Finding]) -> Vec<(String, Option<String>)> {
+        let own = findings.iter().filter(|finding| finding.volume.as_ref() == Some(&self.id));
+        let mut found: Vec<_> = own
+            .map(|finding| {
+                let letter = |secret| self.letters.get(secret).map_or("another", String::as_str);
+                (finding.kind.to_owned(), finding.secret.as_ref().map(|s| letter(s).to_owned()))
+            })
+            .collect();
+        found.sort();
+        found
     }
-    for with in case.strays {
-        bench.secret(with, BYTES).await;
+}
+
+/// Every end, each on a volume of one database.
+async fn make_all(bench: &Bench) -> Vec<Volume> {
+    let recorded: Vec<Recorded> = serde_json::from_str(RECORDED).unwrap();
+    let mut volumes = Vec::new();
+    for (number, recorded) in recorded.into_iter().enumerate() {
+        volumes.push(Volume::make(bench, number, recorded).await);
     }
-    if case.is_on_offer {
-        bench.offer(&volume).await;
+    volumes
+}
+
+fn is_found(volumes: &[Volume], findings: &[Finding], wrong: impl Fn(&End) -> bool) {
+    let mut expected = 0;
+    for volume in volumes {
+        let end = &volume.recorded.end;
+        let damage = if wrong(end) { end.damage.clone() } else { Vec::new() };
+        expected += damage.len();
+        assert_eq!(volume.found(findings), damage, "{:#?}", volume.recorded.cases);
     }
-    volume
+    assert_eq!(findings.len(), expected, "nothing is found of anything else: {findings:#?}");
 }
 
 #[tokio::test]
-async fn all_that_upstream_damages_is_found_by_name_and_mended() {
-    for case in CASES {
-        let bench = Bench::new().await;
-        let volume = damaged(&bench, case).await;
-        let (summary, findings) = bench.audit().await;
-        let mut expected = case.found.to_vec();
-        expected.sort_unstable();
-        assert_eq!(kinds(&findings), expected, "{}: {findings:#?}", case.source);
-        assert!(findings.iter().all(|finding| finding.volume.as_ref() == Some(&volume)));
-        assert_eq!((summary.not_visible, summary.unanswered), (0, 0), "{}", case.source);
-        for outcome in bench.repair(findings).await {
-            assert!(outcome.is_mended(), "{}: {outcome:?}", case.source);
+async fn all_that_upstream_damages_is_found_by_name_and_only_what_has_no_key_left_is_left() {
+    let bench = Bench::new().await;
+    let volumes = make_all(&bench).await;
+    let (summary, findings) = bench.audit().await;
+    is_found(&volumes, &findings, |_end| true);
+    assert_eq!((summary.not_visible, summary.unanswered), (0, 0));
+
+    let lost = |of: &Finding| {
+        let is_it = |volume: &&Volume| Some(&volume.id) == of.volume.as_ref();
+        volumes.iter().find(is_it).unwrap().recorded.end.is_lost()
+    };
+    for (finding, outcome) in bench.repair(findings).await {
+        let is_right = match &outcome {
+            Outcome::Lost(_) => lost(&finding),
+            Outcome::Mended(_) => !lost(&finding),
+            Outcome::WouldMend(_) | Outcome::Left(_) => false,
+        };
+        assert!(is_right, "{finding:#?}: {outcome:?}");
+    }
+
+    is_found(&volumes, &bench.audit().await.1, End::is_lost);
+    let kept = volumes.iter().filter(|volume| !volume.recorded.end.is_lost());
+    for volume in kept.clone() {
+        let row = bench.store.audited_volume(&volume.id).await.unwrap().unwrap();
+        let cases = &volume.recorded.cases;
+        assert_eq!((row.keys().len(), &row.status), (1, &volume.recorded.end.status), "{cases:#?}");
+        let bytes = bench.bytes(volume.recorded.end.custodian(), row.keys()[0]).await;
+        assert_eq!(bytes, Some(volume.bytes.to_vec()), "{cases:#?}");
+    }
+    assert_eq!(bench.simulator.secrets().len(), kept.count(), "nothing else is left");
+    assert!(bench.store.debts().await.unwrap().is_empty());
+}
+
+#[test]
+fn the_recording_has_damage_of_every_class_losses_and_what_is_in_order() {
+    let recorded: Vec<Recorded> = serde_json::from_str(RECORDED).unwrap();
+    let mut all: Vec<_> = recorded.iter().flat_map(|of| &of.end.damage).map(|of| &of.0).collect();
+    all.sort();
+    all.dedup();
+    let upstreams = [
+        "key_gone",
+        "key_not_with_service",
+        "key_with_service",
+        "key_with_stranger",
+        "snapshot_key_differs",
+        "stray_copy",
+    ];
+    assert_eq!(all, upstreams);
+    assert!(recorded.iter().any(|of| of.end.damage.is_empty()));
+    assert!(recorded.iter().any(|of| of.end.is_lost()));
+    let cases = recorded.iter().flat_map(|of| &of.cases);
+    for operation in ["initiate", "accept", "cancel"] {
+        for fault in ["refused", "lost", "crash-before", "crash-after"] {
+            let begin = format!("{operation}: {fault} at step ");
+            assert!(cases.clone().any(|case| case.starts_with(&begin)), "{begin}");
         }
-        let (summary, findings) = bench.audit().await;
-        assert!(summary.is_clean(), "{}: {findings:#?}", case.source);
-        let row = bench.store.audited_volume(&volume).await.unwrap().unwrap();
-        assert_eq!(row.keys().len(), 1, "{}", case.source);
-        let custodian = if case.is_on_offer { "service" } else { case.owner };
-        assert_eq!(bench.bytes(custodian, row.keys()[0]).await, Some(BYTES.to_vec()));
-        let left: Vec<_> = bench.simulator.secrets();
-        assert_eq!(left.len(), 1, "{}: nothing else is left", case.source);
-        assert!(bench.store.debts().await.unwrap().is_empty(), "{}", case.source);
+        let races = cases.clone().filter(|case| case.starts_with(&format!("{operation} by ")));
+        assert!(races.count() > 0, "{operation}");
     }
 }
 
@@ -187,7 +195,7 @@ async fn a_key_that_is_gone_everywhere_is_reported_as_lost_and_left() {
     let before = bench.store.audited_volume(&volume).await.unwrap();
     let (_, findings) = bench.audit().await;
     assert_eq!(kinds(&findings), ["key_empty", "key_gone", "snapshot_key_differs"]);
-    for outcome in bench.repair(findings.clone()).await {
+    for (_finding, outcome) in bench.repair(findings.clone()).await {
         assert!(matches!(outcome, Outcome::Lost(_)), "{outcome:?}");
     }
     assert_eq!(bench.store.audited_volume(&volume).await.unwrap(), before);
@@ -206,7 +214,8 @@ async fn a_key_that_only_the_other_rows_have_comes_back_from_them() {
         bench.snapshots_name(&volume, other).await;
         let (_, findings) = bench.audit().await;
         assert_eq!(kinds(&findings), ["key_gone", "snapshot_key_differs"]);
-        assert!(bench.repair(findings).await.iter().all(Outcome::is_mended));
+        let outcomes = bench.repair(findings).await;
+        assert!(outcomes.iter().all(|(_finding, outcome)| outcome.is_mended()));
         assert!(bench.audit().await.0.is_clean());
         let row = bench.store.audited_volume(&volume).await.unwrap().unwrap();
         assert_eq!(bench.bytes("donor", row.keys()[0]).await, Some(BYTES.to_vec()));
