@@ -231,10 +231,10 @@ mod tests {
             None,
             &[
                 "real", "proxies", "beside", "bulk", "overload", "audit", "bench", "peers",
-                "cinder", "tempest",
+                "cinder", "damage", "tempest",
             ],
         );
-        check(true, Some("cinder"), None, &["cinder", "tempest"]);
+        check(true, Some("cinder"), None, &["cinder", "damage", "tempest"]);
         check(false, None, Some("fmt"), &["fmt"]);
         check(false, None, Some("peers"), &["peers"]);
         let only = Some("fnt".to_owned());
