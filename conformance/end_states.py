@@ -44,8 +44,9 @@ class World(NamedTuple):
 class EndState(NamedTuple):
     """A volume, its snapshots, its offers, and the secrets that hold its key.
 
-    Secrets have letters, in the order volume, snapshots, those without a name: the same end is
-    told in the same words however often it is reached.
+    Secrets have letters: the volume's, those of snapshots, those without a name. Which snapshot is
+    which does not count, for upstream repoints them in no order. So the same end is told in the
+    same words however often it is reached.
     """
 
     status: str
@@ -65,16 +66,18 @@ class EndState(NamedTuple):
             own = run("select status, project_id, encryption_key_id as secret from volumes"
                       " where id = ?", (volume,)).fetchone()
             snapshots = run("select project_id, encryption_key_id as secret from snapshots"
-                            " where volume_id = ? and not deleted order by display_name",
-                            (volume,)).fetchall()
+                            " where volume_id = ? and not deleted", (volume,)).fetchall()
             (offers,) = run("select count(*) as n from transfers where volume_id = ?"
                             " and not deleted", (volume,)).fetchall()
-        named = [own["secret"], *(row["secret"] for row in snapshots)]
         live = world.with_bytes(key_bytes)
-        letters = dict(zip(dict.fromkeys([*named, *live]), string.ascii_lowercase))
+        named = {row["secret"] for row in snapshots}
+        there = [secret for secret in live if secret in named]
+        order = dict.fromkeys([own["secret"], *there, *sorted(named), *live])
+        letters = dict(zip(order, string.ascii_lowercase))
+        rows = [(projects[row["project_id"]], letters[row["secret"]]) for row in snapshots]
         return cls(
             own["status"], projects[own["project_id"]], letters[own["secret"]],
-            tuple((projects[row["project_id"]], letters[row["secret"]]) for row in snapshots),
+            tuple(sorted(rows, key=lambda row: (row[1], row[0]))),
             offers["n"],
             {letters[secret]: world.owners[secret] for secret in sorted(live, key=letters.get)},
             {letter: secret for secret, letter in letters.items()})

@@ -179,7 +179,7 @@ const EXEMPT: [Exempt; 6] = [
     Exempt { words: "AND volume_id IN (", scans: false, sorts: true },
     // Offers that are open and have expired.
     Exempt { words: "transfers.expires_at <=", scans: false, sorts: true },
-    // Our own tables hold what is at work and what is left of that, and each is read once.
+    // Our own tables hold what is at work and what is left of that, and volumes do not add to it.
     Exempt { words: "claimed_volume_id IS NOT NULL", scans: true, sorts: true },
     Exempt { words: "FROM volume_transfer_debts", scans: true, sorts: true },
 ];
