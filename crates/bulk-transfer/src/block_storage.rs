@@ -304,9 +304,9 @@ impl BlockStorage {
         let mut tries = 1;
         loop {
             match send().await {
-                Err(Failure::Unknown(unknown)) if tries < TRIES => {
-                    tracing::debug!(cloud = self.name, error = %unknown, "asked again");
-                    tokio::time::sleep(pause(&unknown, tries)).await;
+                Err(failure @ Failure::Unknown(_)) if tries < TRIES => {
+                    tracing::debug!(cloud = self.name, error = %failure, "asked again");
+                    tokio::time::sleep(pause(&failure, tries)).await;
                     tries += 1;
                 }
                 outcome => return outcome,
@@ -367,11 +367,11 @@ pub(crate) fn is_new_enough(newest: (u32, u32)) -> bool {
 }
 
 /// How long to wait before trying again.
-pub(crate) fn pause(unknown: &Unknown, tries: u32) -> Duration {
+pub(crate) fn pause(failure: &Failure, tries: u32) -> Duration {
     let doubled = PAUSE * 2_u32.saturating_pow(tries.saturating_sub(1).min(8));
-    let asked = match unknown {
-        Unknown::Status { retry_after, .. } => *retry_after,
-        Unknown::Broken(_) | Unknown::Unreadable(_) => None,
+    let asked = match failure {
+        Failure::Unknown(Unknown::Status { retry_after, .. }) => *retry_after,
+        Failure::Unknown(_) | Failure::Refused(_) => None,
     };
     asked.unwrap_or(doubled).min(LONGEST_PAUSE)
 }
@@ -472,7 +472,7 @@ mod tests {
             (status(Some(ms(900_000))), 1, LONGEST_PAUSE),
             (status(None), 30, LONGEST_PAUSE),
         ] {
-            assert_eq!(pause(&unknown, tries), expected);
+            assert_eq!(pause(&unknown.into(), tries), expected);
         }
     }
 

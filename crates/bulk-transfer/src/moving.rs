@@ -6,7 +6,7 @@
 
 use crate::block_storage::{BlockStorage, Transfer, Volume, pause};
 use crate::journal::{Journal, JournalError, Place};
-use openstack_http::{Failure, Password, Refusal, Unknown};
+use openstack_http::{Failure, Password, Refusal};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use transfer_core::{ProjectId, TransferId, VolumeId};
@@ -95,10 +95,11 @@ pub(crate) struct Mover<'a> {
 impl Mover<'_> {
     /// Brings a volume from where it is to the recipient.
     pub(crate) async fn bring(&self, volume: &VolumeId, place: Place) -> Result<(), Trouble> {
+        let resumed = self.journal.was_there();
         let mut way = Way {
-            doubtful: self.journal.was_there(),
+            doubtful: resumed,
             gone_before: false,
-            accepting: false,
+            accepting: resumed,
             patience: Patience { tries: 0, stop: self.stop },
         };
         let mut place = place;
@@ -115,18 +116,28 @@ impl Mover<'_> {
     }
 
     async fn offer(&self, volume: &VolumeId, way: &mut Way<'_>) -> Result<Place, Trouble> {
-        if std::mem::take(&mut way.doubtful) && matches!(self.look(volume).await?, Found::Arrived) {
+        if way.doubtful && matches!(self.look(volume).await?, Found::Arrived) {
             return Ok(Place::Arrived);
         }
-        match self.donor.offer(volume, &self.journal.offer_name()).await {
-            Ok((transfer, auth_key)) => Ok(Place::Offered { transfer, auth_key }),
-            Err(Failure::Refused(refusal)) => Err(refusal.into()),
-            Err(Failure::Unknown(unknown)) => {
-                way.patience.wait(unknown).await?;
-                way.doubtful = true;
-                Ok(Place::Planned)
-            }
+        let failure = match self.donor.offer(volume, &self.journal.offer_name()).await {
+            Ok((transfer, auth_key)) => return Ok(Place::Offered { transfer, auth_key }),
+            Err(failure) => failure,
+        };
+        // Where nothing else is in the way, an earlier offer, whose reply was lost, is under way.
+        let may_be_under_way = way.doubtful && way.patience.lasts();
+        if let Failure::Refused(refusal) = &failure
+            && !(refusal.status == 400 && may_be_under_way && self.is_available(volume).await?)
+        {
+            return Err(failure.into());
         }
+        way.patience.wait(failure).await?;
+        way.doubtful = true;
+        Ok(Place::Planned)
+    }
+
+    async fn is_available(&self, volume: &VolumeId) -> Result<bool, Failure> {
+        let found = self.donor.volume(volume).await?;
+        Ok(found.is_some_and(|volume| volume.status == "available"))
     }
 
     async fn accept(
@@ -138,19 +149,14 @@ impl Mover<'_> {
     ) -> Result<Place, Trouble> {
         match self.recipient.accept(&transfer, &auth_key).await {
             Ok(()) => Ok(Place::Arrived),
-            Err(Failure::Unknown(unknown)) => {
+            Err(failure @ Failure::Unknown(_)) => {
                 way.accepting = true;
-                way.patience.wait(unknown).await?;
+                way.patience.wait(failure).await?;
                 Ok(Place::Offered { transfer, auth_key })
             }
             // An earlier accept, whose reply was lost, may still be under way.
-            Err(Failure::Refused(refusal)) if way.accepting && refusal.status == 400 => {
-                let busy = Unknown::Status {
-                    status: refusal.status,
-                    message: refusal.message,
-                    retry_after: None,
-                };
-                way.patience.wait(busy).await?;
+            Err(failure) if failure.is_refusal(400) && way.accepting && way.patience.lasts() => {
+                way.patience.wait(failure).await?;
                 Ok(Place::Offered { transfer, auth_key })
             }
             // The offer is gone, because an earlier accept got through or somebody took it back;
@@ -254,13 +260,18 @@ struct Patience<'a> {
 }
 
 impl Patience<'_> {
-    async fn wait(&mut self, unknown: Unknown) -> Result<(), Trouble> {
-        self.tries += 1;
-        if self.tries >= TRIES {
-            return Err(Failure::Unknown(unknown).into());
+    /// Whether there is another try.
+    fn lasts(&self) -> bool {
+        self.tries + 1 < TRIES
+    }
+
+    async fn wait(&mut self, failure: Failure) -> Result<(), Trouble> {
+        if !self.lasts() {
+            return Err(failure.into());
         }
+        self.tries += 1;
         tokio::select! {
-            () = tokio::time::sleep(pause(&unknown, self.tries)) => Ok(()),
+            () = tokio::time::sleep(pause(&failure, self.tries)) => Ok(()),
             () = self.stop.cancelled() => Err(Trouble::Asked),
         }
     }
