@@ -33,15 +33,15 @@ async fn cloud(project: &str) -> (MockServer, BlockStorage) {
     }});
     let issued = reply(201, &token).insert_header("x-subject-token", "t0ken");
     Mock::given(path("/v3/auth/tokens")).respond_with(issued).mount(&server).await;
-    let folder = tempfile::tempdir().unwrap();
+    let folder = tempfile::tempdir().expect("a folder");
     let clouds = folder.path().join("clouds.yaml");
     let text = json!({"clouds": {project: {"auth": {
         "auth_url": url, "username": "u", "password": "p", "project_name": project,
         "user_domain_id": "d", "project_domain_id": "d",
     }}}});
-    std::fs::write(&clouds, text.to_string()).unwrap();
-    let settings = Clouds::read(Some(&clouds)).unwrap().cloud(project).unwrap();
-    (server, BlockStorage::connect(settings).await.unwrap())
+    std::fs::write(&clouds, text.to_string()).expect("written");
+    let settings = Clouds::read(Some(&clouds)).expect("clouds").cloud(project).expect("a cloud");
+    (server, BlockStorage::connect(settings).await.expect("connects"))
 }
 
 /// The first request is refused, each later one answered.
@@ -54,7 +54,7 @@ async fn refuses_once(server: &MockServer, at: &str, answer: &Value) {
 
 async fn asked(server: &MockServer, method: &str, ending: &str) -> usize {
     let is_one = |one: &&Request| one.method.as_str() == method && one.url.path().ends_with(ending);
-    server.received_requests().await.unwrap().iter().filter(is_one).count()
+    server.received_requests().await.expect("recorded").iter().filter(is_one).count()
 }
 
 /// How far a volume is, whether an earlier run has brought it there, and its status; how often it
