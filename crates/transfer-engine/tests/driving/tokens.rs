@@ -26,6 +26,16 @@ fn renewals(bench: &Bench) -> usize {
     })
 }
 
+/// Barbican says 403 to this request, every time, and the caller is told so.
+async fn is_forbidden(scene: &Scene, ask: Ask) {
+    let forbidden = Action::Answer { status: 403, retry_after: None };
+    scene.bench.simulator.faults().add(scene.rule(ask, forbidden).standing());
+    match scene.run().await {
+        Err(TransferError::Refused { refusal, .. }) => assert_eq!(refusal.status, 403, "{ask:?}"),
+        other => panic!("{ask:?}: {other:?}"),
+    }
+}
+
 #[tokio::test]
 async fn a_refused_token_of_the_service_is_renewed_once() {
     for operation in OPERATIONS {
@@ -53,13 +63,7 @@ async fn a_refusal_that_a_renewed_token_meets_too_is_told_as_it_is() {
                 if renewed == 1 {
                     scene.fault(ask, UNAUTHORIZED);
                 }
-                let forbidden = Action::Answer { status: 403, retry_after: None };
-                let rule = scene.rule(ask, forbidden).standing();
-                scene.bench.simulator.faults().add(rule);
-                match scene.run().await {
-                    Err(TransferError::Refused { refusal, .. }) => assert_eq!(refusal.status, 403),
-                    other => panic!("{operation} {ask:?}: {other:?}"),
-                }
+                is_forbidden(&scene, ask).await;
                 assert_eq!(scene.asked(ask), 1 + renewed, "{operation} {ask:?}");
                 assert_eq!(renewals(&scene.bench) - before, 1 + renewed, "{operation} {ask:?}");
                 scene.undone().await;
@@ -127,13 +131,7 @@ async fn with_the_services_token_beside_it_another_refusal_is_told_as_it_is() {
             }
             let mut scene = Scene::new(operation).await;
             scene.bench.send_service_tokens(options());
-            let forbidden = Action::Answer { status: 403, retry_after: None };
-            let rule = scene.rule(ask, forbidden).standing();
-            scene.bench.simulator.faults().add(rule);
-            match scene.run().await {
-                Err(TransferError::Refused { refusal, .. }) => assert_eq!(refusal.status, 403),
-                other => panic!("{operation} {ask:?}: {other:?}"),
-            }
+            is_forbidden(&scene, ask).await;
             assert_eq!(scene.asked(ask), 1, "{operation} {ask:?}");
             scene.undone().await;
         }
