@@ -123,10 +123,8 @@ impl Db {
         let watched = self.watch(passage);
         let inner = match &self.pool {
             Pool::Sqlite(pool) => Inner::Sqlite(pool.write().await?),
-            Pool::Postgres(pool) => {
-                Inner::Postgres(pool.begin_with(self.dialect.begin_write()).await?)
-            }
-            Pool::MySql(pool) => Inner::MySql(pool.begin_with(self.dialect.begin_write()).await?),
+            Pool::Postgres(pool) => Inner::Postgres(begin(pool, self.dialect.begin_write()).await?),
+            Pool::MySql(pool) => Inner::MySql(begin(pool, self.dialect.begin_write()).await?),
         };
         Ok(Txn { inner, dialect: self.dialect, writes: true, watched })
     }
@@ -166,11 +164,11 @@ impl Db {
     /// A transaction that reads one snapshot.
     pub(crate) async fn read(&self) -> Result<Txn, DbError> {
         let watched = self.watch(Passage::Free);
-        let begin = self.dialect.begin_read();
+        let statement = self.dialect.begin_read();
         let inner = match &self.pool {
-            Pool::Sqlite(pool) => Inner::Sqlite(pool.read(begin).await?),
-            Pool::Postgres(pool) => Inner::Postgres(pool.begin_with(begin).await?),
-            Pool::MySql(pool) => Inner::MySql(pool.begin_with(begin).await?),
+            Pool::Sqlite(pool) => Inner::Sqlite(pool.read(statement).await?),
+            Pool::Postgres(pool) => Inner::Postgres(begin(pool, statement).await?),
+            Pool::MySql(pool) => Inner::MySql(begin(pool, statement).await?),
         };
         Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
     }
@@ -220,6 +218,15 @@ impl Db {
             Pool::MySql(pool) => pool.close().await,
         }
     }
+}
+
+/// Begins a transaction on a server. On the heap: this may have to open a connection, and whatever
+/// begins a transaction would hold the room for that from its own beginning to its end.
+async fn begin<D: Database>(
+    pool: &sqlx::Pool<D>,
+    statement: &'static str,
+) -> Result<Transaction<'static, D>, sqlx::Error> {
+    Box::pin(pool.begin_with(statement)).await
 }
 
 /// A connection that was in use a moment ago is not asked again whether it is whole: that would be

@@ -257,28 +257,30 @@ impl Engine {
 
     /// Runs an operation in a task of its own, once it is the project's turn: from then on it goes
     /// on when its caller is gone.
-    async fn detached<T: Send + 'static>(
+    fn detached<T: Send + 'static>(
         &self,
         name: &'static str,
         project: ProjectId,
         operation: impl Future<Output = Result<T, TransferError>> + Send + 'static,
-    ) -> Result<T, TransferError> {
-        // On the heap: whatever wraps a future holds it again.
+    ) -> impl Future<Output = Result<T, TransferError>> {
+        // On the heap, before anything waits: whatever wraps a future holds it again.
         let operation = Box::pin(operation);
-        let turn = phase("turn", self.turn(&project)).await;
-        let permit = turn.inspect_err(|error| measured::turned_away(name, error))?;
-        let operation = async move {
-            let outcome = operation.await;
-            drop(permit);
-            outcome
-        };
-        let span = measured::step(name);
-        match self.spawn(span.clone(), measured::operation(name, span, operation)).await {
-            Ok(outcome) => outcome,
-            Err(failed) => match failed.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_cancelled) => Err(TransferError::InDoubt),
-            },
+        async move {
+            let turn = phase("turn", self.turn(&project)).await;
+            let permit = turn.inspect_err(|error| measured::turned_away(name, error))?;
+            let operation = async move {
+                let outcome = operation.await;
+                drop(permit);
+                outcome
+            };
+            let span = measured::step(name);
+            match self.spawn(span.clone(), measured::operation(name, span, operation)).await {
+                Ok(outcome) => outcome,
+                Err(failed) => match failed.try_into_panic() {
+                    Ok(panic) => std::panic::resume_unwind(panic),
+                    Err(_cancelled) => Err(TransferError::InDoubt),
+                },
+            }
         }
     }
 

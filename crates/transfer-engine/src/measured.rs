@@ -55,16 +55,22 @@ pub(crate) fn turned_away(name: &'static str, error: &TransferError) {
 }
 
 /// Runs one attempt at a phase, and tells how long it took.
-pub(crate) async fn phase<T, E>(
+///
+/// A phase is on the heap, for as long as it runs: an operation that waits for its turn, or for
+/// Barbican, does not hold the room that the largest of its transactions needs.
+pub(crate) fn phase<T, E>(
     name: &'static str,
     work: impl Future<Output = Result<T, E>>,
-) -> Result<T, E> {
-    let (begun, span) = (Instant::now(), step(name));
-    let outcome = work.instrument(span.clone()).await;
-    let word = if outcome.is_ok() { "done" } else { "failed" };
-    ended(&span, word);
-    PHASE_DURATION.record([name, word], begun.elapsed());
-    outcome
+) -> impl Future<Output = Result<T, E>> {
+    let work = Box::pin(work);
+    async move {
+        let (begun, span) = (Instant::now(), step(name));
+        let outcome = work.instrument(span.clone()).await;
+        let word = if outcome.is_ok() { "done" } else { "failed" };
+        ended(&span, word);
+        PHASE_DURATION.record([name, word], begun.elapsed());
+        outcome
+    }
 }
 
 /// Tells what came of a round of payments.

@@ -7,6 +7,7 @@ mod ends;
 
 pub(crate) use ends::{
     can_take_over, crash, end, land_commit, late_quota, out_of_turn, read_back, take_over,
+    wanted_out_of_turn,
 };
 
 use crate::action::{Action, Grant, How, Txn};

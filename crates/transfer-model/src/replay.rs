@@ -7,8 +7,8 @@ use crate::{Setting, Trace, known_bad, telling};
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum ReplayError {
     /// Not of the form that is printed.
-    #[error("{0:?} is not of the form model/WORLD/1.0.2")]
-    Malformed(String),
+    #[error("that is no run of the model: those look like model/WORLD/1.0.2")]
+    Malformed,
     /// No such world.
     #[error("there is no world {0:?}")]
     NoSuchWorld(String),
@@ -29,19 +29,18 @@ pub enum ReplayError {
 /// # Errors
 /// [`ReplayError`] when the text is not a run.
 pub fn replay(text: &str) -> Result<Trace, ReplayError> {
-    let malformed = || ReplayError::Malformed(text.to_owned());
     let mut parts = text.trim().split('/');
     let (Some("model"), Some(world), Some(choices), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(malformed());
+        return Err(ReplayError::Malformed);
     };
     let (setting, hunt) =
         world_named(world).ok_or_else(|| ReplayError::NoSuchWorld(world.to_owned()))?;
     let mut state = setting.start_state();
     let mut run = Vec::new();
-    for (at, choice) in choices.split('.').filter(|choice| !choice.is_empty()).enumerate() {
-        let choice: usize = choice.parse().map_err(|_error| malformed())?;
+    for (at, choice) in choices.split('.').enumerate() {
+        let choice: usize = choice.parse().map_err(|_error| ReplayError::Malformed)?;
         let mut actions = Vec::new();
         setting.actions(&state, &mut actions);
         let there_are = actions.len();

@@ -4,7 +4,7 @@ use crate::action::{Action, Grant};
 use crate::memo::Next;
 use crate::verdict::{Hunt, Inspector, is_quiet};
 use crate::world::{Due, KEYS, Late, Progress, Project, REQUESTS, Secret, State, offer_id};
-use crate::{Lane, Protocol, Setting, Step, Trace, upstream, view};
+use crate::{Lane, Protocol, Setting, Step, Trace, protocol, upstream, view};
 use std::collections::BTreeSet;
 use transfer_core::{Operation, Step as CopyStep, Violation};
 
@@ -88,7 +88,8 @@ fn words(setting: &Setting, state: &State, action: Action) -> Told {
             by_driver(slot, Lane::Database, end(state, usize::from(slot), gives_up))
         }
         Action::OutOfTurn { slot } => {
-            by_driver(slot, Lane::Secrets(Project::Service.id()), "delete secrets out of turn")
+            let (owner, _) = protocol::wanted_out_of_turn(setting, state, usize::from(slot));
+            by_driver(slot, Lane::Secrets(owner.id()), "delete secrets out of turn")
         }
         Action::ReadBack { slot } => {
             by_driver(slot, Lane::Database, "look up the commit, abort if it has not happened")
@@ -221,27 +222,24 @@ fn payment(state: &State, at: usize, verb: &str) -> Told {
 }
 
 fn upstream_step(state: &State, slot: usize) -> Told {
-    let Progress::Upstream { next, old, new, .. } = state.requests[slot] else {
+    let Progress::Upstream { next, old, new, copies, .. } = state.requests[slot] else {
         return by_driver(slot as u8, replica(), "nothing");
     };
-    let request = REQUESTS[slot];
-    let to_service = request.operation == Operation::Initiate;
-    let caller = Lane::Secrets(request.project.id());
-    let service = Lane::Secrets(Project::Service.id());
     let copy = new.map_or_else(|| "the copy".to_owned(), Secret::id);
     let (to, what) = match next {
-        upstream::Next::Store => (
-            if to_service { service } else { caller },
-            format!("get {} and store a copy", old.id()),
-        ),
+        upstream::Next::Store => {
+            let (_, to) = upstream::parties(slot, copies + 1);
+            (Lane::Secrets(to.id()), format!("get {} and store a copy", old.id()))
+        }
         upstream::Next::Save(0) => (Lane::Database, format!("save the volume: it names {copy}")),
         upstream::Next::Save(place) => {
             (Lane::Database, format!("save snapshot {place}: it names {copy}"))
         }
         upstream::Next::Delete => {
-            (if to_service { caller } else { service }, format!("delete {}", old.id()))
+            let (from, _) = upstream::parties(slot, copies);
+            (Lane::Secrets(from.id()), format!("delete {}", old.id()))
         }
-        upstream::Next::Finish if request.operation == Operation::Accept => {
+        upstream::Next::Finish if REQUESTS[slot].operation == Operation::Accept => {
             (Lane::Database, "transfer_accept: owner, status, offer".to_owned())
         }
         upstream::Next::Finish | upstream::Next::Destroy => {

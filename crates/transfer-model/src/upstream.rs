@@ -124,6 +124,18 @@ pub(crate) fn step(state: &mut State, slot: usize, how: How) {
     };
 }
 
+/// The projects that this copy of a request is made from and for, counted from 1: the second copy
+/// of an accept goes back to the service.
+pub(crate) fn parties(slot: usize, copy: u8) -> (Project, Project) {
+    let caller = REQUESTS[slot].project;
+    let to_service = match REQUESTS[slot].operation {
+        Operation::Initiate => true,
+        Operation::Accept => copy > 1,
+        Operation::Cancel | Operation::Restore => false,
+    };
+    if to_service { (caller, Project::Service) } else { (Project::Service, caller) }
+}
+
 struct Driver {
     slot: usize,
     offer: u8,
@@ -143,20 +155,12 @@ impl Driver {
         self.operation() == Operation::Accept && self.copies > 1
     }
 
-    /// The projects that the key goes from and to.
-    fn parties(&self, copies: u8) -> (Project, Project) {
-        let caller = REQUESTS[self.slot].project;
-        let to_service = self.operation() == Operation::Initiate
-            || (self.operation() == Operation::Accept && copies > 1);
-        if to_service { (caller, Project::Service) } else { (Project::Service, caller) }
-    }
-
     /// The effect of a step; false when it raises by itself.
     fn acts(&mut self, state: &mut State, next: Next) -> bool {
         let request = REQUESTS[self.slot];
         match next {
             Next::Store => {
-                let (from, to) = self.parties(self.copies + 1);
+                let (from, to) = parties(self.slot, self.copies + 1);
                 let Some(material) = readable(state, self.old, from) else { return false };
                 let copy = state.free_secret(self.old, to);
                 self.copies += 1;
@@ -176,7 +180,7 @@ impl Driver {
                 true
             }
             Next::Delete => {
-                let (from, _) = self.parties(self.copies);
+                let (from, _) = parties(self.slot, self.copies);
                 let there = state.kept(self.old).is_some_and(|kept| kept.owner == from);
                 if there {
                     state.delete(self.old);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use transfer_core::Invariant;
-use transfer_model::{Protocol, replay, scenarios};
+use transfer_model::{Lane, Protocol, replay, scenarios};
 
 /// Scenario, invariant, steps of a shortest counterexample.
 const SHORTEST: &[(&str, &str, usize)] = &[
@@ -70,6 +70,25 @@ fn a_counterexample_runs_again_from_its_text() {
     }
 }
 
+/// A step that goes to a project's secrets changes those of no other project.
+#[test]
+fn a_step_leads_to_whoever_owns_what_it_changes() {
+    for scenario in scenarios() {
+        let trace = scenario.counterexample().unwrap();
+        let mut before = &trace.start;
+        for step in &trace.steps {
+            if let Lane::Secrets(owner) = &step.to {
+                let (then, now) = (&before.secrets, &step.world.secrets);
+                let changed = then.iter().filter(|(id, secret)| now.get(*id) != Some(secret));
+                let changed = changed.chain(now.iter().filter(|(id, _)| !then.contains_key(*id)));
+                let owners: BTreeSet<_> = changed.map(|(_, secret)| &secret.owner).collect();
+                assert!(owners.iter().all(|one| *one == owner), "{}: {step:?}", scenario.name);
+            }
+            before = &step.world;
+        }
+    }
+}
+
 /// The reductions hide nothing that bad protocols do.
 #[test]
 fn every_scenario_breaks_as_much_without_the_reductions() {
@@ -93,12 +112,14 @@ fn the_hand_over_stands_where_the_bad_protocols_fall() {
 
 #[test]
 fn a_text_that_is_no_run_says_why() {
+    let malformed = "that is no run of the model: those look like model/WORLD/1.0.2";
     let table = [
-        ("", "\"\" is not of the form model/WORLD/1.0.2"),
-        (
-            "model/everything-1-1/0.x",
-            "\"model/everything-1-1/0.x\" is not of the form model/WORLD/1.0.2",
-        ),
+        ("", malformed),
+        ("model/everything-1-1", malformed),
+        ("model/everything-1-1/", malformed),
+        ("model/everything-1-1/0..0", malformed),
+        ("model/everything-1-1/0.", malformed),
+        ("model/everything-1-1/0.x", malformed),
         ("model/nowhere/0", "there is no world \"nowhere\""),
         ("model/everything-1-1/77", "step 1 asks for choice 77, and there are 4"),
     ];

@@ -62,7 +62,11 @@ pub enum ReplayError {
     #[error("no schedule: {0}")]
     Scenario(String),
     /// The choices cannot be read.
-    #[error("no schedule: {found:?} at character {at} of the choices is no choice")]
+    #[error(
+        "no schedule: {found:?} at character {at} of the choices is none; a choice is an actor \
+         (a, b, c), and perhaps its gate and a fault; or ! (leases end), * (a late effect lands), \
+         . (rest)"
+    )]
     Choice {
         /// What stands there.
         found: char,
@@ -76,6 +80,12 @@ pub enum ReplayError {
         step: usize,
         /// What it wants.
         choice: String,
+        /// What can be chosen.
+        possible: String,
+    },
+    /// The schedule breaks nothing, and stops before everything is at rest.
+    #[error("the schedule ends early: nothing is broken yet, and possible next are: {possible}")]
+    Short {
         /// What can be chosen.
         possible: String,
     },
@@ -198,7 +208,8 @@ pub(crate) fn print(scenario: &Scenario, choices: &[Choice]) -> String {
 /// Reads a schedule. Whether it fits shows when it is run.
 pub(crate) fn parse(text: &str) -> Result<(Scenario, Vec<Choice>), ReplayError> {
     let (scenario, choices) = text.rsplit_once(':').ok_or_else(|| {
-        ReplayError::Scenario(format!("{text:?} is not a scenario, `:` and choices"))
+        let form = "those look like offered-1:accept-y+cancel:aabaR.";
+        ReplayError::Scenario(format!("there is no `:` in it; {form}"))
     })?;
     let scenario = scenario.parse().map_err(ReplayError::Scenario)?;
     let mut rest = choices;

@@ -21,7 +21,10 @@ pub(crate) fn tell(
     scenario: &Scenario,
     choices: &[Choice],
 ) -> Result<Trace, ReplayError> {
-    let mut told = run(cloud, scenario, choices)?;
+    let (mut told, possible) = run(cloud, scenario, choices)?;
+    if told.broken().next().is_none() && !possible.is_empty() {
+        return Err(ReplayError::Short { possible });
+    }
     // What a transaction was for that did nothing shows where nothing went wrong with it.
     for at in 0..told.steps.len() {
         let (Choice::Pass { actor, gate, fault: Some(_) }, TRANSACTION) =
@@ -31,14 +34,19 @@ pub(crate) fn tell(
         };
         let mut other = choices[..at].to_vec();
         other.push(Choice::Pass { actor, gate, fault: None });
-        if let Some(same) = run(cloud, scenario, &other)?.steps.pop() {
+        if let Some(same) = run(cloud, scenario, &other)?.0.steps.pop() {
             told.steps[at].what = same.what;
         }
     }
     Ok(told)
 }
 
-fn run(cloud: &Cloud, scenario: &Scenario, choices: &[Choice]) -> Result<Trace, ReplayError> {
+/// The run, and what can be chosen at its end.
+fn run(
+    cloud: &Cloud,
+    scenario: &Scenario,
+    choices: &[Choice],
+) -> Result<(Trace, String), ReplayError> {
     let broken = |error: std::io::Error| crate::Broken::Stack(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     runtime.map_err(broken)?.block_on(async {
@@ -48,6 +56,11 @@ fn run(cloud: &Cloud, scenario: &Scenario, choices: &[Choice]) -> Result<Trace, 
         teller.stage.clear().await?;
         told
     })
+}
+
+fn listed(options: &[Choice]) -> String {
+    let names: Vec<String> = options.iter().map(Choice::to_string).collect();
+    names.join(" ")
 }
 
 struct Teller<'a> {
@@ -74,18 +87,17 @@ impl<'a> Teller<'a> {
         Self { cloud, scenario, stage, names, known: BTreeSet::new() }
     }
 
-    async fn tell(&mut self, choices: &[Choice]) -> Result<Trace, ReplayError> {
+    async fn tell(&mut self, choices: &[Choice]) -> Result<(Trace, String), ReplayError> {
         let mut before = self.cloud.world.clone();
         let mut steps = Vec::new();
         let start = self.names.world(&before);
         for (index, choice) in choices.iter().enumerate() {
             let options = self.stage.options(&before);
             if !options.contains(choice) {
-                let possible: Vec<String> = options.iter().map(Choice::to_string).collect();
                 return Err(ReplayError::Unfit {
                     step: index + 1,
                     choice: choice.to_string(),
-                    possible: possible.join(" "),
+                    possible: listed(&options),
                 });
             }
             let (step, after) = self.step(*choice, before).await?;
@@ -93,14 +105,15 @@ impl<'a> Teller<'a> {
             before = after;
         }
         let protocol = self.scenario.planted.map_or(PROTOCOL, crate::Planted::name);
-        Ok(Trace {
+        let trace = Trace {
             protocol: protocol.to_owned(),
             scenario: self.scenario.to_string(),
             replay: print(self.scenario, choices),
             names: self.cloud.names(),
             start,
             steps,
-        })
+        };
+        Ok((trace, listed(&self.stage.options(&before))))
     }
 
     async fn step(

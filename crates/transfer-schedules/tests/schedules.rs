@@ -86,13 +86,15 @@ fn a_commit_whose_reply_was_lost_is_read_back_and_one_that_failed_is_not() {
 #[test]
 fn what_is_no_schedule_is_refused_with_the_reason() {
     for (schedule, reason) in [
-        ("", "\"\" is not a scenario, `:` and choices"),
+        ("", "there is no `:` in it; those look like offered-1:accept-y+cancel:aabaR."),
         ("offered-1:a", "is not the name of a world, `:` and of acts"),
         ("offered-3:cancel:a", "no world is called \"offered-3\""),
         ("offered-1:cancel+steal:a", "nobody does \"steal\""),
         ("upstream/offered-1:cancel:a", "no protocol is called \"upstream\""),
         ("offered-1:cancel+cancel+cancel+cancel:a", "4 actors, at most 3 are known"),
-        ("offered-1:cancel:aa?", "'?' at character 3 of the choices is no choice"),
+        ("offered-1:cancel:aa?", "'?' at character 3 of the choices is none; a choice is an actor"),
+        ("offered-1:cancel:", "the schedule ends early: nothing is broken yet, and possible next"),
+        ("offered-1:cancel:aC", "the schedule ends early"),
         ("offered-1:cancel:aab", "step 3 chooses b, possible are: a aN aF aK aC aE !"),
         ("offered-1:cancel:a.", "step 2 chooses ., possible are: a aR"),
         ("offered-1:cancel:aCaa", "step 2 chooses a, possible are: ."),

@@ -7,6 +7,7 @@
 
 mod findings;
 mod progress;
+mod text;
 
 pub use findings::{Findings, Rejected, Schedules, Verdict, World};
 
@@ -16,7 +17,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
-use transfer_model::{Protocol, Setting, Trace, scenarios};
+use transfer_model::{Protocol, Scenario, Setting, Trace, scenarios};
 use transfer_schedules::Depth;
 
 /// What is to be checked.
@@ -30,7 +31,13 @@ pub struct CheckOptions {
     #[arg(long, conflicts_with_all = ["protocol", "replay"])]
     pub quick: bool,
     /// Check this protocol instead: a known-bad one shows how it fails
-    #[arg(long, value_name = "NAME", conflicts_with = "replay", value_parser = known_protocol)]
+    #[arg(
+        long,
+        value_name = "NAME",
+        conflicts_with = "replay",
+        value_parser = known_protocol,
+        long_help = protocols(),
+    )]
     pub protocol: Option<Protocol>,
     /// Run one run again, from the text that a check printed of it
     #[arg(long, value_name = "STRING")]
@@ -42,19 +49,37 @@ pub struct CheckOptions {
     #[arg(long, value_name = "FILE.html")]
     pub report: Option<PathBuf>,
     /// Threads of the exploration
-    #[arg(long, value_name = "N", default_value_t = threads())]
+    #[arg(long, value_name = "N", default_value_t = threads(), value_parser = so_many_threads)]
     pub threads: NonZeroUsize,
 }
+
+/// More of them than that are a mistake.
+const MOST_THREADS: usize = 1024;
 
 fn threads() -> NonZeroUsize {
     std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
 }
 
+fn so_many_threads(text: &str) -> Result<NonZeroUsize, String> {
+    let threads = text.parse().ok().and_then(NonZeroUsize::new);
+    let threads = threads.filter(|threads| threads.get() <= MOST_THREADS);
+    threads.ok_or_else(|| format!("write a number from 1 to {MOST_THREADS}"))
+}
+
 fn known_protocol(name: &str) -> Result<Protocol, String> {
-    Protocol::ALL.into_iter().find(|protocol| protocol.name() == name).ok_or_else(|| {
-        let names: Vec<_> = Protocol::ALL.iter().map(|protocol| protocol.name()).collect();
-        format!("say one of: {}", names.join(", "))
-    })
+    let known = Protocol::ALL.into_iter().find(|protocol| protocol.name() == name);
+    known.ok_or_else(|| format!("say one of: {}", names_of(&Protocol::ALL)))
+}
+
+fn protocols() -> String {
+    let bad: Vec<_> =
+        Protocol::ALL.into_iter().filter(|known| *known != Protocol::HandOver).collect();
+    format!("Check this protocol instead: a known-bad one shows how it fails ({})", names_of(&bad))
+}
+
+fn names_of(protocols: &[Protocol]) -> String {
+    let names: Vec<_> = protocols.iter().map(|protocol| protocol.name()).collect();
+    names.join(", ")
 }
 
 /// Checks, reports, and says whether nothing is broken.
@@ -73,7 +98,7 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     };
     findings.print(options.json)?;
     if let (Some(mut file), Some(path)) = (report, &options.report) {
-        file.write_all(findings.page().html().as_bytes()).with_context(|| unwritten(path))?;
+        replace(&mut file, &findings.page().html()).with_context(|| unwritten(path))?;
         if !options.json {
             anstream::println!("\nThe report is in {}.", path.display());
         }
@@ -81,21 +106,19 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     Ok(findings.verdict() == Verdict::Holds)
 }
 
+/// A run of the real stack tells its scenario, and behind a `:` what is chosen in it.
 fn replay(text: &str) -> anyhow::Result<Trace> {
-    if text.starts_with("model/") {
-        Ok(transfer_model::replay(text)?)
-    } else {
+    if text.contains(':') {
         Ok(transfer_schedules::replay(text)?)
+    } else {
+        Ok(transfer_model::replay(text)?)
     }
 }
 
 /// Where the known-bad protocol fails, scenario by scenario.
-fn counterexamples(protocol: Protocol) -> Vec<(&'static str, Option<Trace>)> {
-    scenarios()
-        .into_iter()
-        .filter(|scenario| scenario.setting.protocol == protocol)
-        .map(|scenario| (scenario.about, scenario.counterexample()))
-        .collect()
+fn counterexamples(protocol: Protocol) -> impl Iterator<Item = Trace> {
+    let of_it = move |scenario: &Scenario| scenario.setting.protocol == protocol;
+    scenarios().into_iter().filter(of_it).filter_map(|scenario| scenario.counterexample())
 }
 
 fn hand_over(options: &CheckOptions) -> anyhow::Result<Findings> {
@@ -134,8 +157,17 @@ fn hand_over(options: &CheckOptions) -> anyhow::Result<Findings> {
     Ok(findings)
 }
 
+/// Opens the file of a report. What it holds stays until there is something to replace it with.
 fn create(path: &Path) -> anyhow::Result<File> {
-    File::create(path).with_context(|| unwritten(path))
+    let file = File::options().write(true).create(true).truncate(false).open(path);
+    file.with_context(|| unwritten(path))
+}
+
+fn replace(file: &mut File, text: &str) -> std::io::Result<()> {
+    if file.metadata()?.is_file() {
+        file.set_len(0)?;
+    }
+    file.write_all(text.as_bytes())
 }
 
 fn unwritten(path: &Path) -> String {

@@ -62,13 +62,14 @@ Exits with 0 only if every invariant held after every scene.")]
     },
     /// Check the protocol in every interleaving, or see how a known-bad one fails
     #[command(after_help = "Examples:
-  volume-transfer check           every interleaving with two faults and two crashes
+  volume-transfer check           every interleaving with two faults and two crashes: minutes
   volume-transfer check --protocol upstream --report report.html
   volume-transfer check --json | jq .verdict
   volume-transfer check --replay model/upstream-failed-delete/0.0.0.0.1.0
 
 Exits with 0 only if every invariant holds, everything that must come about did, and every
-known-bad protocol was rejected; with 1 otherwise.")]
+known-bad protocol was rejected; with 1 if not; with 2 if it could not be done. docs/check.md says
+what is covered, and what is not.")]
     Check(CheckOptions),
     /// Run the transfer service, or with --dev a whole stack around it
     #[command(after_help = "Examples:

@@ -81,6 +81,9 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
         (&[&on[..], &["--enforce-scope", "perhaps"]].concat(), "perhaps"),
         (&["check", "--protocol", "perfect"], "say one of: hand-over, upstream"),
         (&["check", "--replay", "model/nowhere/0"], "there is no world \"nowhere\""),
+        (&["check", "--replay", "x"], "those look like model/WORLD/1.0.2"),
+        (&["check", "--replay", "offered-1:cancel:"], "the schedule ends early"),
+        (&["check", "--quick", "--threads", "100000"], "a number from 1 to 1024"),
         (&["check", "--quick", "--report", "/nonexistent/x.html"], "cannot be written"),
         (&["nonsense"], "unrecognized subcommand"),
     ];
@@ -266,5 +269,32 @@ fn a_check_of_the_hand_over_holds_and_one_of_upstream_shows_how_it_fails() {
     let again = run(&["check", "--replay", replay, "--json"]);
     assert_eq!(again.status.code(), Some(1));
     let found: Value = serde_json::from_slice(&again.stdout).expect("JSON");
-    assert_eq!(found["runs"][0]["steps"], runs[0]["steps"]);
+    assert_eq!(found["runs"][0], runs[0]);
+}
+
+#[test]
+fn a_replay_claims_no_more_than_it_has_run() {
+    let cut = run(&["check", "--replay", "model/upstream-failed-delete/0.0.0"]);
+    assert_eq!(cut.status.code(), Some(0));
+    let text = String::from_utf8_lossy(&cut.stdout);
+    assert!(text.contains("This run breaks no invariant."), "{text}");
+    assert!(!text.contains("Every invariant holds"), "{text}");
+}
+
+#[test]
+fn a_report_stands_until_there_is_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let page = folder.path().join("report.html");
+    let path = page.to_str().expect("a path");
+    std::fs::write(&page, "the last one, which is a good deal longer".repeat(100_000))
+        .expect("a page");
+
+    let failed = run(&["check", "--replay", "x", "--report", path]);
+    assert_eq!(failed.status.code(), Some(2));
+    assert!(std::fs::read_to_string(&page).expect("a page").starts_with("the last one"));
+
+    let replaced = run(&["check", "--protocol", "no-fence", "--report", path]);
+    assert_eq!(replaced.status.code(), Some(1));
+    let text = std::fs::read_to_string(&page).expect("a page");
+    assert!(text.starts_with("<!") && text.trim_end().ends_with("</html>"), "{}", text.len());
 }

@@ -3,8 +3,11 @@
 use super::{after_batch, fence_holds, fenced, has_lost_claim, is_abandoned, over, owe_all};
 use crate::action::Txn;
 use crate::memo::{Happening, Held, Next};
-use crate::world::{Due, Entry, Fate, Late, Offer, Progress, Project, REQUESTS, Secret, State};
+use crate::world::{
+    Due, Entry, Fate, KEYS, Late, Offer, Progress, Project, REQUESTS, Secret, State,
+};
 use crate::{Protocol, Setting};
+use arrayvec::ArrayVec;
 use transfer_core::invariants::Told;
 use transfer_core::{Operation, Phase};
 
@@ -218,24 +221,36 @@ pub(crate) fn land_commit(setting: &Setting, state: &mut State, slot: usize, hel
     }
 }
 
-/// Deletes at a known-bad moment: the old secrets before the commit, or the shells before the
-/// abort.
+/// Deletes at a known-bad moment.
 pub(crate) fn out_of_turn(setting: &Setting, state: &mut State, slot: usize) {
-    let (Progress::Copying { held, out_of_turn, .. }
-    | Progress::ReadingBack { held, out_of_turn, .. }) = &mut state.requests[slot]
+    let (_, secrets) = wanted_out_of_turn(setting, state, slot);
+    if let Progress::Copying { out_of_turn, .. } | Progress::ReadingBack { out_of_turn, .. } =
+        &mut state.requests[slot]
+    {
+        *out_of_turn = true;
+    }
+    for secret in secrets {
+        state.delete(secret);
+    }
+}
+
+/// What a known-bad protocol deletes too early, and whose it is: the old secrets before the commit,
+/// or the shells before the abort.
+pub(crate) fn wanted_out_of_turn(
+    setting: &Setting,
+    state: &State,
+    slot: usize,
+) -> (Project, ArrayVec<Secret, KEYS>) {
+    let (Progress::Copying { held, .. } | Progress::ReadingBack { held, .. }) =
+        &state.requests[slot]
     else {
-        return;
+        return (Project::Service, ArrayVec::new());
     };
-    *out_of_turn = true;
-    let held = *held;
+    let info = held.info();
     if setting.protocol == Protocol::DeleteBeforeCommit {
-        for old in &held.info().old {
-            state.delete(*old);
-        }
+        (info.giver, info.old.clone())
     } else {
-        for shell in held.info().shells.iter().flatten() {
-            state.delete(*shell);
-        }
+        (info.receiver, info.shells.iter().flatten().copied().collect())
     }
 }
 

@@ -1,12 +1,13 @@
 //! What a check has found, as text, as JSON and as a page.
 
 use super::progress::{grouped, rate};
-use anstream::println;
-use anstyle::{AnsiColor, Style};
+use super::text;
+use anyhow::Context as _;
 use check_page::Page;
 use serde::Serialize;
 use std::collections::BTreeMap;
-use transfer_model::{Coverage, Explored, Lane, Protocol, Scenario, Setting, Trace};
+use std::io::Write as _;
+use transfer_model::{Coverage, Explored, Protocol, Scenario, Setting, Trace, scenarios};
 
 /// What it comes to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -60,6 +61,8 @@ pub struct Schedules {
 /// One known-bad protocol in one scenario.
 #[derive(Clone, Debug, Serialize)]
 pub struct Rejected {
+    /// The protocol.
+    pub protocol: &'static str,
     /// The scenario.
     pub scenario: String,
     /// What happens.
@@ -74,6 +77,7 @@ impl Rejected {
     /// What a scenario came to.
     pub fn new(scenario: &Scenario, trace: Option<&Trace>) -> Self {
         Self {
+            protocol: scenario.setting.protocol.name(),
             scenario: scenario.name.to_owned(),
             about: scenario.about.to_owned(),
             breaks: scenario.breaks.name().to_owned(),
@@ -87,11 +91,11 @@ impl Rejected {
 pub struct Findings {
     protocol: String,
     threads: usize,
-    worlds: Vec<World>,
-    schedules: Option<Schedules>,
-    rejected: Vec<Rejected>,
-    traces: Vec<Trace>,
-    coverage: Coverage,
+    pub(super) worlds: Vec<World>,
+    pub(super) schedules: Option<Schedules>,
+    pub(super) rejected: Vec<Rejected>,
+    pub(super) traces: Vec<Trace>,
+    pub(super) coverage: Coverage,
 }
 
 #[derive(Serialize)]
@@ -115,11 +119,6 @@ struct ToldRun<'a> {
     replay: &'a str,
 }
 
-const BOLD: Style = Style::new().bold();
-const DIM: Style = Style::new().dimmed();
-const GOOD: Style = AnsiColor::Green.on_default().bold();
-const BAD: Style = AnsiColor::Red.on_default().bold();
-
 impl Findings {
     fn new(protocol: &str, threads: usize) -> Self {
         Self {
@@ -135,18 +134,12 @@ impl Findings {
 
     /// The findings of one run.
     pub(super) fn of_run(trace: Trace) -> Self {
-        Self { traces: vec![trace.clone()], ..Self::new(&trace.protocol, 1) }
+        Self { traces: vec![described(trace.clone())], ..Self::new(&trace.protocol, 1) }
     }
 
     /// The findings of a protocol that is known to be bad.
-    pub(super) fn of_bad_protocol(
-        protocol: Protocol,
-        runs: Vec<(&'static str, Option<Trace>)>,
-    ) -> Self {
-        let traces = runs.into_iter().filter_map(|(about, trace)| {
-            trace.map(|trace| Trace { scenario: format!("{}: {about}", trace.scenario), ..trace })
-        });
-        Self { traces: traces.collect(), ..Self::new(protocol.name(), 1) }
+    pub(super) fn of_bad_protocol(protocol: Protocol, runs: impl Iterator<Item = Trace>) -> Self {
+        Self { traces: runs.map(described).collect(), ..Self::new(protocol.name(), 1) }
     }
 
     /// Findings to be filled.
@@ -205,19 +198,21 @@ impl Findings {
     }
 
     /// What never came about.
-    fn missing(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn missing(&self) -> impl Iterator<Item = &str> {
         let of_schedules = self.schedules.iter().flat_map(|run| run.coverage.missing());
         self.coverage.missing().chain(of_schedules)
     }
 
     /// Prints them.
     pub(super) fn print(&self, json: bool) -> anyhow::Result<()> {
-        if json {
-            println!("{}", serde_json::to_string_pretty(&self.document())?);
+        let text = if json {
+            serde_json::to_string_pretty(&self.document())? + "\n"
         } else {
-            self.print_text();
-        }
-        Ok(())
+            text::of(self)?
+        };
+        let mut output = anstream::stdout();
+        let printed = output.write_all(text.as_bytes()).and_then(|()| output.flush());
+        printed.context("the findings cannot be written to standard output")
     }
 
     fn document(&self) -> Document<'_> {
@@ -225,7 +220,7 @@ impl Findings {
             let steps = trace.steps.iter().enumerate();
             (
                 trace.broken().map(ToString::to_string).collect(),
-                steps.map(|(at, _)| line(trace, at)).collect(),
+                steps.map(|(at, _)| text::line(trace, at)).collect(),
             )
         };
         Document {
@@ -249,68 +244,6 @@ impl Findings {
         }
     }
 
-    fn print_text(&self) {
-        if !self.worlds.is_empty() {
-            println!("{BOLD}Every interleaving, to closure{BOLD:#}");
-            println!(
-                "{DIM}{:16} {:>6} {:>7} {:>12} {:>14} {:>6} {:>4} {:>10}{DIM:#}",
-                "world", "faults", "crashes", "states", "ways reached", "depth", "s", "states/s"
-            );
-            for world in &self.worlds {
-                println!(
-                    "{:16} {:6} {:7} {:>12} {:>14} {:>6} {:>4.0} {:>10}",
-                    world.name,
-                    world.faults,
-                    world.crashes,
-                    grouped(world.states),
-                    grouped(world.reached),
-                    world.depth,
-                    world.seconds,
-                    grouped(rate(world.states, world.seconds))
-                );
-            }
-            print_coverage(&self.coverage);
-        }
-        if let Some(run) = &self.schedules {
-            println!("\n{BOLD}Every schedule of the real stack{BOLD:#}");
-            for (operations, scenarios) in &run.scenarios {
-                let of = ["", "operations by themselves", "pairs", "triples"].get(*operations);
-                println!("  {scenarios:3} {}", of.unwrap_or(&"larger scenarios"));
-            }
-            println!(
-                "{} schedules, {} of them only up to where another had been; {} steps, {:.0} s, \
-                 {} schedules/s",
-                grouped(run.schedules),
-                grouped(run.cut),
-                grouped(run.steps),
-                run.seconds,
-                grouped(rate(run.schedules, run.seconds))
-            );
-            print_coverage(&run.coverage);
-        }
-        if !self.rejected.is_empty() {
-            println!("\n{BOLD}Known-bad protocols, each rejected by{BOLD:#}");
-            for one in &self.rejected {
-                let steps = one.steps.map_or("NOT REJECTED".to_owned(), |n| format!("{n} steps"));
-                println!("  {:34} {:24} {steps}", one.scenario, one.breaks);
-            }
-        }
-        for trace in &self.traces {
-            print_run(trace);
-        }
-        println!();
-        match self.verdict() {
-            Verdict::Holds => println!("{GOOD}Every invariant holds.{GOOD:#}"),
-            Verdict::Broken => println!("{BAD}An invariant is broken.{BAD:#}"),
-            Verdict::ProvesNothing => {
-                println!("{BAD}Nothing is broken, and it proves nothing:{BAD:#}");
-                for situation in self.missing() {
-                    println!("  never came about: {situation}");
-                }
-            }
-        }
-    }
-
     /// The page.
     pub(super) fn page(&self) -> Page {
         let states = self.worlds.iter().map(|world| world.states).sum();
@@ -329,7 +262,10 @@ impl Findings {
         if !self.rejected.is_empty() {
             let rejected = self.rejected.iter().filter(|one| one.steps.is_some()).count();
             let all = self.rejected.len();
-            facts.push(("known-bad scenarios rejected".to_owned(), format!("{rejected} of {all}")));
+            facts.push((
+                "scenarios of known-bad protocols rejected".to_owned(),
+                format!("{rejected} of {all}"),
+            ));
         }
         if let Some(run) = &self.schedules {
             let text = format!(
@@ -356,43 +292,11 @@ impl Findings {
     }
 }
 
-fn print_coverage(coverage: &Coverage) {
-    println!("\n{BOLD}Steps, and how often what became of them{BOLD:#}");
-    for (step, outcomes) in &coverage.steps {
-        let outcomes: Vec<_> =
-            outcomes.iter().map(|(name, times)| format!("{name} {}", grouped(*times))).collect();
-        println!("  {step:24} {}", outcomes.join(", "));
-    }
-    let seen = coverage.situations.values().filter(|times| **times > 0).count();
-    if !coverage.situations.is_empty() {
-        println!("Situations that must come about: {seen} of {}.", coverage.situations.len());
-    }
-}
-
-fn print_run(trace: &Trace) {
-    println!("\n{BOLD}{}{BOLD:#} {DIM}({}){DIM:#}", trace.scenario, trace.protocol);
-    for (at, step) in trace.steps.iter().enumerate() {
-        println!("  {}", line(trace, at));
-        for violation in &step.broken {
-            println!("     {BAD}✗ {violation}{BAD:#}");
-        }
-    }
-    println!("  {DIM}again: volume-transfer check --replay {}{DIM:#}", trace.replay);
-}
-
-/// One step in one line.
-fn line(trace: &Trace, at: usize) -> String {
-    let step = &trace.steps[at];
-    let to = match &step.to {
-        Lane::Caller(name) | Lane::Replica(name) => name.clone(),
-        Lane::Database => "database".to_owned(),
-        Lane::Secrets(owner) => {
-            let name = trace.names.get(owner).map_or(owner.as_str(), String::as_str);
-            format!("{name}'s secrets")
-        }
-    };
-    let fault = step.fault.as_ref().map_or(String::new(), |fault| format!(" [{fault}]"));
-    format!("{:2}. {} → {to}: {}{fault}", at + 1, step.actor, step.what)
+/// A run of a known scenario tells what happens in it.
+fn described(trace: Trace) -> Trace {
+    let known = scenarios().into_iter().find(|known| known.name == trace.scenario);
+    let scenario = known.map(|known| format!("{}: {}", trace.scenario, known.about));
+    Trace { scenario: scenario.unwrap_or(trace.scenario), ..trace }
 }
 
 #[cfg(test)]
@@ -408,7 +312,13 @@ mod tests {
 
     fn rejected(steps: Option<usize>) -> Rejected {
         let text = |text: &str| text.to_owned();
-        Rejected { scenario: text("s"), about: text("a"), breaks: text("drains"), steps }
+        Rejected {
+            protocol: "p",
+            scenario: text("s"),
+            about: text("a"),
+            breaks: text("drains"),
+            steps,
+        }
     }
 
     #[test]

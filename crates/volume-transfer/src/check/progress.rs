@@ -1,32 +1,32 @@
 //! How far a check has got, on standard error: on a terminal one line that is written over, else a
-//! line for each part that is done.
+//! line for each part that is done, and one now and then while a part takes long.
 
 use std::io::{IsTerminal as _, Write as _};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use transfer_model::{Explored, Progress, Setting};
 
-/// Off a terminal, this many lines tell how far the schedules are.
-const PARTS: u64 = 10;
+/// Off a terminal, a line tells this often how far the work is.
+const PERIOD: Duration = Duration::from_secs(20);
 
 /// The line, or the lines.
 pub(super) struct Bar {
     terminal: bool,
     /// When the schedules began.
     begun: Instant,
-    /// How many of [`PARTS`] have been told.
-    told: AtomicU64,
+    /// When something was told the last time.
+    told: Mutex<Instant>,
 }
 
 impl Bar {
     pub(super) fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
-        Self { terminal, begun: Instant::now(), told: AtomicU64::new(0) }
+        Self { terminal, begun: Instant::now(), told: Mutex::new(Instant::now()) }
     }
 
     /// The same bar, for what begins now.
     pub(super) fn restarted(self) -> Self {
-        Self { begun: Instant::now(), told: AtomicU64::new(0), ..self }
+        Self { begun: Instant::now(), ..self }
     }
 
     /// How far an exploration is.
@@ -61,26 +61,33 @@ impl Bar {
     pub(super) fn show_schedules(&self, progress: &transfer_schedules::Progress) {
         let (done, all) = (progress.scenarios_done as u64, progress.scenarios as u64);
         let share = (done as f64 + progress.share) / all.max(1) as f64;
-        let text = format!(
+        self.over(&format!(
             "{} schedules, {done} of {all} scenarios, {} at {:.0} %{}",
             grouped(progress.schedules),
             progress.scenario,
             progress.share * 100.0,
             left(self.begun.elapsed(), share)
-        );
-        self.over(&text);
-        let parts = done * PARTS / all.max(1);
-        if self.told.fetch_max(parts, Ordering::Relaxed) < parts {
-            self.line(&text);
-        }
+        ));
     }
 
-    /// What is going on, over the last line; off a terminal nothing.
+    /// What is going on, over the last line; off a terminal a line, if there was none for a while.
     pub(super) fn over(&self, text: &str) {
         if self.terminal {
             // A terminal that is gone has nothing to be told.
             let _ = write!(std::io::stderr(), "\r\x1b[K{text}");
+        } else if self.is_due() {
+            self.line(text);
         }
+    }
+
+    /// Whether nothing was told for [`PERIOD`].
+    fn is_due(&self) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = told.elapsed() >= PERIOD;
+        if due {
+            *told = Instant::now();
+        }
+        due
     }
 
     /// A line that stays, where nothing is written over.
@@ -92,7 +99,9 @@ impl Bar {
 
     /// Takes the line away.
     pub(super) fn clear(&self) {
-        self.over("");
+        if self.terminal {
+            self.over("");
+        }
     }
 }
 
