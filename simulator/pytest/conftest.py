@@ -7,6 +7,7 @@ import subprocess
 import time
 import urllib.request
 
+import openstack
 import pytest
 
 
@@ -56,3 +57,10 @@ def simulator(running):
     """The cloud as it was in the beginning."""
     running.control("/reset", {})
     return running
+
+
+@pytest.fixture
+def donor(simulator):
+    """A connection of the project donor."""
+    config = openstack.config.OpenStackConfig(config_files=[simulator.clouds])
+    return openstack.connection.Connection(config=config.get_one(cloud="donor"))

@@ -1,15 +1,5 @@
 """What tests with the `simulator` fixture look like."""
 
-import openstack
-import pytest
-
-
-@pytest.fixture
-def donor(simulator):
-    """A connection of the project donor."""
-    config = openstack.config.OpenStackConfig(config_files=[simulator.clouds])
-    return openstack.connection.Connection(config=config.get_one(cloud="donor"))
-
 
 def test_a_secret_is_stored_and_read(donor):
     secret = donor.key_manager.create_secret(

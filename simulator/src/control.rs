@@ -14,9 +14,9 @@
 //! | the same, accepting `text/event-stream` | in server-sent events |
 //! | `GET /_simulator/secrets` | who owns which secret; never the bytes |
 //! | `POST /_simulator/clock` `{"advance_seconds": N}` | moves the time on |
-//! | `POST /_simulator/checkpoints` | remembers everything as it is; 201 with its `id` |
+//! | `POST /_simulator/checkpoints` | remembers state and time as they are; 201 with its `id` |
 //! | `POST /_simulator/checkpoints/{id}/restore` | goes back there |
-//! | `POST /_simulator/reset` | as at the start: state, rules, scenario, log; not the time |
+//! | `POST /_simulator/reset` | as at the start: state, time, rules, scenario, log |
 //! | `POST /_simulator/volumes` `{"project": ID}` | makes a volume as one of its users |
 //! | `POST /_simulator/offers` `{"volume": ID}` | offers it as one of its owner's users |
 //! | `POST /_simulator/offers/{id}/accept` `{"auth_key": KEY, "project": ID}` | accepts |
@@ -46,7 +46,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio_util::sync::CancellationToken;
 
 use crate::faults::{Fault, LONGEST_STEP, Rule, RuleError};
-use crate::{Checkpoint, Simulator, console};
+use crate::{Checkpoint, Clock, Simulator, console};
 
 /// Where it stands.
 pub(crate) const PREFIX: &str = "/_simulator";
@@ -127,6 +127,9 @@ pub(crate) fn routes(simulator: &Simulator, shutdown: CancellationToken) -> Rout
         .route("/offers", post(stage::offer))
         .route("/offers/{id}/accept", post(stage::accept))
         .merge(console::routes())
+        .method_not_allowed_fallback(async || {
+            Refusal(StatusCode::METHOD_NOT_ALLOWED, "this is not asked for in that way".to_owned())
+        })
         .fallback(async || Refusal(StatusCode::NOT_FOUND, "there is no such thing".to_owned()))
         .with_state(Arc::new(control));
     Router::new().nest(PREFIX, below).layer(from_fn_with_state(any_host, guard::check))
@@ -154,12 +157,13 @@ struct Line {
 }
 
 async fn add(State(control): Shared, body: String) -> Result<(StatusCode, Json<Value>), Refusal> {
-    let rule: Rule = match read::<Line>(&body) {
-        Ok(Line { line }) => {
-            let wrong = |error: RuleError| Refusal(StatusCode::BAD_REQUEST, error.to_string());
-            line.parse().map_err(wrong)?
-        }
-        Err(_) => read(&body)?,
+    let document: Value = read(&body)?;
+    let rule: Rule = if document.get("line").is_some() {
+        let Line { line } = read(&body)?;
+        let wrong = |error: RuleError| Refusal(StatusCode::BAD_REQUEST, error.to_string());
+        line.parse().map_err(wrong)?
+    } else {
+        read(&body)?
     };
     let faults = control.simulator.faults();
     if faults.list().len() >= RULES {
@@ -206,7 +210,12 @@ async fn advance(State(control): Shared, body: String) -> Result<Json<Value>, Re
         return Err(Refusal(StatusCode::BAD_REQUEST, why));
     }
     let clock = control.simulator.clock();
-    clock.advance(time::Duration::seconds(advance_seconds));
+    let by = time::Duration::seconds(advance_seconds);
+    if clock.now().checked_add(by).is_none_or(|then| then > Clock::END) {
+        let why = format!("advance_seconds: the clock goes no further than {}", Clock::END.date());
+        return Err(Refusal(StatusCode::BAD_REQUEST, why));
+    }
+    clock.advance(by);
     Ok(Json(json!({"now": clock.now().format(&Rfc3339).unwrap_or_default()})))
 }
 
@@ -243,7 +252,7 @@ fn read<T: serde::de::DeserializeOwned>(body: &str) -> Result<T, Refusal> {
 }
 
 fn number(text: &str, what: &str) -> Result<u64, Refusal> {
-    let wrong = |_| Refusal(StatusCode::BAD_REQUEST, format!("{text} is no number of a {what}"));
+    let wrong = |_| Refusal(StatusCode::BAD_REQUEST, format!("{what}: {text} is not a number"));
     text.parse().map_err(wrong)
 }
 

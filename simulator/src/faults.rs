@@ -33,6 +33,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde::Serialize;
 
 use crate::Clock;
+use crate::clock::Reading;
 use gate::Gate;
 use rule::{Asked, Entry};
 
@@ -44,6 +45,8 @@ pub struct Faults(Mutex<Rules>);
 struct Rules {
     seed: u64,
     clock: Clock,
+    /// As it was before the scenario began.
+    began: Reading,
     /// Those that are there from the start.
     first: Vec<Rule>,
     scenario: Scenario,
@@ -82,6 +85,7 @@ impl Faults {
     pub(crate) fn new(seed: u64, clock: Clock, first: Vec<Rule>, scenario: Scenario) -> Self {
         let faults = Self(Mutex::new(Rules {
             seed,
+            began: clock.reading(),
             clock,
             first,
             scenario,
@@ -104,10 +108,12 @@ impl Faults {
         self.with(Rules::clear);
     }
 
-    /// As at the start: the rules of then, the scenario at its beginning, and numbers from 1.
+    /// As at the start: the time and the rules of then, the scenario at its beginning, and numbers
+    /// from 1.
     pub fn restart(&self) {
         self.with(|rules| {
             rules.clear();
+            rules.clock.set(rules.began);
             (rules.next_step, rules.awaited, rules.last_id) = (0, 0, 0);
             for rule in rules.first.clone() {
                 rules.add(rule);

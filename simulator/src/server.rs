@@ -155,7 +155,7 @@ impl Running {
         &self.urls
     }
 
-    /// Stops both; requests in progress have five seconds to end.
+    /// Stops both; requests in progress have five seconds to end, those that a rule holds as well.
     pub async fn stop(self) {
         self.shutdown.cancel();
         for server in self.servers {

@@ -4,6 +4,7 @@
 //! one moment, and requests take effect one after the other.
 
 use std::fmt;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
@@ -13,7 +14,7 @@ use cinder_db::Store;
 use tokio_util::sync::CancellationToken;
 
 use crate::barbican::BarbicanPolicy;
-use crate::clock::Clock;
+use crate::clock::{Clock, Reading};
 use crate::events::{Event, Events};
 use crate::faults::{Faults, FaultyService, Rule, Scenario};
 use crate::identity::Kind;
@@ -127,9 +128,9 @@ impl fmt::Debug for Config {
     }
 }
 
-/// All that a cloud remembers at one moment: tokens, secrets, and how ids go on.
+/// All that a cloud remembers at one moment: tokens, secrets, how ids go on, and the time.
 #[derive(Clone)]
-pub struct Checkpoint(State);
+pub struct Checkpoint(State, Reading);
 
 /// A simulated cloud; clones are handles to the same one.
 #[derive(Clone)]
@@ -143,14 +144,17 @@ struct Cloud {
     events: Events,
     /// The tables of its block storage, once it has one.
     store: OnceLock<Store>,
+    /// Keeps the state file from other simulators.
+    _own: Option<File>,
 }
 
 impl Simulator {
     /// A cloud with its projects and users, or the one that the state file holds.
     ///
     /// # Errors
-    /// [`StateFileError`] when there is a state file that cannot be read.
+    /// [`StateFileError`] when there is a state file that cannot be read, or that another one uses.
     pub fn new(config: Config) -> Result<Self, StateFileError> {
+        let own = config.state_file.as_deref().map(state::own).transpose()?;
         let kept = config.state_file.as_deref().map(state::load).transpose()?.flatten();
         let mut state = kept.unwrap_or_else(|| State::seeded(config.seed, &config.region));
         state.identity.add_roles(config.seed, config.barbican_policy.roles());
@@ -165,6 +169,7 @@ impl Simulator {
             ),
             events: Events::default(),
             store: OnceLock::new(),
+            _own: own,
             config,
         })))
     }
@@ -194,7 +199,7 @@ impl Simulator {
 
     /// What the cloud remembers now.
     pub fn checkpoint(&self) -> Checkpoint {
-        Checkpoint(self.read(State::clone))
+        Checkpoint(self.read(State::clone), self.clock().reading())
     }
 
     /// Takes the cloud back to a checkpoint of its own: what came afterwards has never been. The
@@ -202,6 +207,7 @@ impl Simulator {
     pub fn restore(&self, checkpoint: &Checkpoint) {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.clone_from(&checkpoint.0);
+        self.clock().set(checkpoint.1);
         self.0.events.clear();
     }
 

@@ -4,7 +4,7 @@
 //! (or a restart) sees the state before or after a change and never half of it. It survives the
 //! process, not the machine: nothing is flushed to the disk.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -65,6 +65,12 @@ pub enum StateFileError {
         /// What the file system said.
         source: io::Error,
     },
+    /// Another simulator keeps its state there.
+    #[error("the state file {path} is in use by another simulator: stop it, or name another place")]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file is of another shape, from before or after this simulator.
     #[error(
         "the state file {path} is of version {found}, and this simulator reads version {VERSION} \
@@ -96,6 +102,22 @@ pub enum StateFileError {
         /// Where reading stopped, counted from 1.
         column: usize,
     },
+}
+
+/// Takes the state file for this process alone, for as long as what it gives is there. The lock is
+/// on a file beside it: the state file itself is a new one after each change.
+pub(crate) fn own(path: &Path) -> Result<File, StateFileError> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".lock");
+    let refused = |source| StateFileError::Io { path: path.to_owned(), source };
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&beside);
+    let file = file.map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StateFileError::InUse { path: path.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(refused(source)),
+    }
 }
 
 /// Reads the state; `None` when there is no such file yet.

@@ -44,12 +44,14 @@ pub struct Report {
     pub volumes: usize,
     /// Those with a key.
     pub encrypted: usize,
-    /// An audit of the encrypted ones alone: its peak, in MiB.
-    pub few_peak_mib: f64,
+    /// An audit of the encrypted ones alone, with nothing wrong.
+    pub few_clean: Audited,
     /// An audit of all, with nothing wrong.
     pub clean: Audited,
     /// An audit of all, once damage was planted.
     pub damaged: Audited,
+    /// An audit of the encrypted ones alone, with that damage.
+    pub few_damaged: Audited,
     /// How much was planted.
     pub planted: usize,
     /// What is wrong.
@@ -86,22 +88,28 @@ pub async fn run(plan: &Plan, binary: &Path) -> anyhow::Result<Report> {
     ensure!(plan.encrypted >= DAMAGE.len(), "--encrypted: at least {}", DAMAGE.len());
     let ground = Ground::set(binary, 0).await?;
     let encrypted = ground.make(Size { volumes: plan.encrypted, snapshots: 1 }).await?;
-    let few = audit(&ground).await?;
+    let few_clean = audit(&ground).await?;
     fill(&ground, plan.volumes).await;
     let clean = audit(&ground).await?;
     let planted = plant(&ground, &encrypted).await;
     let damaged = audit(&ground).await?;
+    empty(&ground).await;
+    let few_damaged = audit(&ground).await?;
     let volumes = plan.volumes + plan.encrypted;
+    let sound = BTreeSet::new();
+    let of_few = planted.iter().filter(|(_, volume)| !volume.starts_with(MARK)).cloned().collect();
     let mut findings = Vec::new();
-    for (name, audited, expected) in [
-        ("few", &few, &BTreeSet::new()),
-        ("clean", &clean, &BTreeSet::new()),
-        ("damaged", &damaged, &planted),
+    for (name, audited, all, expected) in [
+        ("few, clean", &few_clean, plan.encrypted, &sound),
+        ("clean", &clean, volumes, &sound),
+        ("damaged", &damaged, volumes, &planted),
+        ("few, damaged", &few_damaged, plan.encrypted, &of_few),
     ] {
-        let all = if name == "few" { plan.encrypted } else { volumes };
         findings.extend(wrong(name, audited, all, expected));
-        if audited.peak_mib > few.peak_mib + MORE_MIB {
-            let (peak, few) = (audited.peak_mib, few.peak_mib);
+    }
+    for (name, all, few) in [("clean", &clean, &few_clean), ("damaged", &damaged, &few_damaged)] {
+        if all.peak_mib > few.peak_mib + MORE_MIB {
+            let (peak, few) = (all.peak_mib, few.peak_mib);
             findings.push(format!("{name}: {peak:.1} MiB, and {few:.1} MiB for the few"));
         }
     }
@@ -109,9 +117,10 @@ pub async fn run(plan: &Plan, binary: &Path) -> anyhow::Result<Report> {
     Ok(Report {
         volumes,
         encrypted: plan.encrypted,
-        few_peak_mib: few.peak_mib,
+        few_clean,
         clean,
         damaged,
+        few_damaged,
         planted: planted.len(),
         findings,
     })
@@ -168,6 +177,13 @@ async fn fill(ground: &Ground, volumes: usize) {
              WHERE id LIKE '{MARK}%'"
         ))
         .await;
+}
+
+/// Takes away what [`fill`] has made.
+async fn empty(ground: &Ground) {
+    for table in ["snapshots", "volumes"] {
+        ground.sql(&format!("DELETE FROM {table} WHERE id LIKE '{MARK}%'")).await;
+    }
 }
 
 /// Kinds of damage, and how each is done to a volume.

@@ -124,7 +124,7 @@ pub async fn run(plan: &Plan, binary: &Path) -> anyhow::Result<Report> {
     findings.extend(left::findings(&world, &history, &expected));
     findings.extend(kept_keys(&std::fs::read_to_string(journal)?));
     findings.extend(ground.audit().await?);
-    findings.extend(too_much_memory(service_peak_mib));
+    findings.extend(too_much_memory(service_peak_mib, 0));
     let report = Report {
         seed,
         volumes: volumes.len(),

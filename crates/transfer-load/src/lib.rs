@@ -21,14 +21,18 @@ mod left;
 /// optimisation its stacks are larger.
 pub const SERVICE_MIB: f64 = if cfg!(debug_assertions) { 128.0 } else { 64.0 };
 
+/// What it may hold besides for each client whose request it has not answered yet, in MiB.
+pub const CLIENT_MIB: f64 = SERVICE_MIB / 1024.0;
+
 /// What a check came to.
 pub trait Report: serde::Serialize {
     /// What is wrong, in words; nothing if all is as it should be.
     fn findings(&self) -> &[String];
 }
 
-/// What there is to say about the service's memory.
-fn too_much_memory(service_mib: f64) -> Option<String> {
-    (service_mib > SERVICE_MIB)
-        .then(|| format!("the service held {service_mib:.1} MiB, {SERVICE_MIB:.0} at most"))
+/// What there is to say about the service's memory, where so many clients waited at once.
+fn too_much_memory(service_mib: f64, clients: usize) -> Option<String> {
+    let most = SERVICE_MIB + CLIENT_MIB * clients as f64;
+    (service_mib > most)
+        .then(|| format!("the service held {service_mib:.1} MiB, {most:.0} at most"))
 }

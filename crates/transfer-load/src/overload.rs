@@ -135,7 +135,7 @@ pub async fn run(plan: &Plan, binary: &Path) -> anyhow::Result<Report> {
     let mut findings: Vec<String> = answers.iter().filter_map(Answer::unclear).collect();
     findings.extend(left::findings(&world, &history, &expected));
     findings.extend(ground.audit().await?);
-    findings.extend(too_much_memory(service_peak_mib));
+    findings.extend(too_much_memory(service_peak_mib, wishes.len()));
     if recovery_seconds > RECOVERY.as_secs_f64() {
         findings.push(format!("it took {recovery_seconds:.1} s until everybody was served"));
     }

@@ -51,5 +51,5 @@ mod world;
 pub use explore::{Explored, Progress};
 pub use known_bad::{Scenario, scenarios};
 pub use replay::{ReplayError, replay};
-pub use setting::{CLOSED, Protocol, Setting, Start};
+pub use setting::{Protocol, Setting, Start};
 pub use trace::{Coverage, Lane, Step, Trace};

@@ -3,7 +3,7 @@
 use crate::clouds;
 use crate::listening::serve_until;
 use crate::metrics;
-use crate::ready::{Ready, SimulatorReady};
+use crate::ready::{self, Ready, SimulatorReady};
 use crate::service::{self, Service};
 use crate::settings::Settings;
 use anyhow::{Context as _, ensure};
@@ -175,6 +175,7 @@ pub async fn run(
     stop: CancellationToken,
     ready: impl FnOnce(&Ready),
 ) -> anyhow::Result<()> {
+    ready::begin(options.ready_file.as_deref())?;
     let [identity, key_manager, block_storage] = options.ports()?;
     let listener = bind(options.host, block_storage).await?;
     let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
@@ -217,6 +218,7 @@ pub async fn run_simulator(
     stop: CancellationToken,
     ready: impl FnOnce(&SimulatorReady),
 ) -> anyhow::Result<()> {
+    ready::begin(options.ready_file.as_deref())?;
     let [identity, key_manager, block_storage] = options.ports()?;
     let both = [bind(options.host, identity).await?, bind(options.host, key_manager).await?];
     // The catalogue names a port; whoever runs a block storage there may have it.

@@ -2,6 +2,7 @@
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::Path;
 
@@ -46,6 +47,20 @@ impl SimulatorReady {
     /// When the folder cannot be written to.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         write(path, self)
+    }
+}
+
+/// Takes away what an earlier run has left: whoever waits for the file waits for this one's.
+///
+/// # Errors
+/// When there is a file that cannot be removed.
+pub(crate) fn begin(path: Option<&Path>) -> anyhow::Result<()> {
+    let Some(path) = path else { return Ok(()) };
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("{} cannot be replaced", path.display()))
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

@@ -4,7 +4,7 @@ use crate::healthcheck::{self, Dependencies, Peer};
 use crate::listening::serve_until;
 use crate::measured::Measured;
 use crate::metrics;
-use crate::ready::Ready;
+use crate::ready::{self, Ready};
 use crate::settings::Settings;
 use crate::traces::{Traced, traced};
 use anyhow::Context as _;
@@ -238,6 +238,7 @@ pub async fn run(
     ready_file: Option<&Path>,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    ready::begin(ready_file)?;
     let service = Service::build(settings).await?;
     let (host, port) = settings.listen()?;
     let listener = TcpListener::bind((host.as_str(), port)).await.with_context(|| {

@@ -74,12 +74,24 @@ enum EarlyDocument {
 const BARE: [&str; 7] =
     ["hold_before", "hold_after", "drop_before", "drop_after", "garbage", "cut", "expire_token"];
 
+/// The longest delay: an hour. What is to wait for longer is held.
+const LONGEST_DELAY_MS: u64 = 3_600_000;
+
+/// The methods that a service is asked with. A rule for another one would never strike.
+const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+
 /// What is wrong with a rule that is said as data.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuleError {
     /// It has not the form of one.
     #[error("{0}")]
     Form(String),
+    /// No request has this method.
+    #[error("method: {0} is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS")]
+    Method(String),
+    /// A template is a path.
+    #[error("template: {0} does not begin with a slash")]
+    Template(String),
     /// Nothing is to be done.
     #[error("action: a rule does something")]
     NoAction,
@@ -99,7 +111,7 @@ pub enum RuleError {
     #[error("status: {0} is no error, which is 400 to 599")]
     Status(u16),
     /// A delay that is over before it can begin.
-    #[error("delay: {from_ms} to {to_ms} ms is no span of time")]
+    #[error("delay: {from_ms} to {to_ms} ms is no span of time of at most {LONGEST_DELAY_MS} ms")]
     Delay {
         /// The shortest.
         from_ms: u64,
@@ -114,14 +126,21 @@ pub enum RuleError {
 }
 
 impl RuleDocument {
-    fn fits(&self) -> Fits {
-        Fits {
+    fn fits(&self) -> Result<Fits, RuleError> {
+        let method = self.method.as_deref().map(str::to_ascii_uppercase);
+        if let Some(unknown) = method.as_deref().filter(|method| !METHODS.contains(method)) {
+            return Err(RuleError::Method(unknown.to_owned()));
+        }
+        if let Some(other) = self.template.as_deref().filter(|path| !path.starts_with('/')) {
+            return Err(RuleError::Template(other.to_owned()));
+        }
+        Ok(Fits {
             service: self.service,
-            method: self.method.as_deref().map(str::to_ascii_uppercase),
+            method,
             template: self.template.clone(),
             project: self.project.clone(),
             user: self.user.clone(),
-        }
+        })
     }
 
     fn nth(&self) -> Result<u32, RuleError> {
@@ -138,7 +157,7 @@ impl TryFrom<RuleDocument> for Rule {
             return Err(RuleError::Probability(probability.to_string()));
         }
         Ok(Self {
-            fits: document.fits(),
+            fits: document.fits()?,
             nth: document.nth()?,
             standing: document.standing,
             probability,
@@ -175,7 +194,7 @@ impl ActionDocument {
             }
             Self::Delay { from_ms, to_ms } => {
                 let to_ms = to_ms.unwrap_or(from_ms);
-                if to_ms < from_ms {
+                if to_ms < from_ms || to_ms > LONGEST_DELAY_MS {
                     return Err(RuleError::Delay { from_ms, to_ms });
                 }
                 let (from, to) = (Duration::from_millis(from_ms), Duration::from_millis(to_ms));
@@ -245,7 +264,7 @@ impl FromStr for Condition {
         if document.action.is_some() || document.standing || document.probability.is_some() {
             return Err(RuleError::NotACondition);
         }
-        Ok(Self { fits: document.fits(), nth: document.nth()? })
+        Ok(Self { fits: document.fits()?, nth: document.nth()? })
     }
 }
 

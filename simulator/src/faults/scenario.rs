@@ -25,6 +25,7 @@ use time::{Duration, OffsetDateTime};
 
 use super::document::{Condition, RuleError};
 use super::rule::Rule;
+use crate::Clock;
 
 /// The longest step of the clock in seconds: about 30 years.
 pub(crate) const LONGEST_STEP: i64 = 1_000_000_000;
@@ -49,10 +50,10 @@ pub(super) struct Step {
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// It is not TOML, or has another form.
-    #[error("{0}")]
+    #[error(transparent)]
     Form(#[from] toml::de::Error),
     /// The time it begins at.
-    #[error("time: {0} is not as in 2026-01-01T00:00:00Z")]
+    #[error("time: {0} is not as in 2026-01-01T00:00:00Z, before the year 9000")]
     Time(String),
     /// A step of the clock.
     #[error("step {step}: advance_seconds: from 0 to {LONGEST_STEP}")]
@@ -61,14 +62,14 @@ pub enum ScenarioError {
         step: usize,
     },
     /// A line of one of its steps.
-    #[error("step {step}: {line:?}: {source}")]
+    #[error("step {step}: {line:?}: {why}")]
     Line {
         /// Counted from 1.
         step: usize,
         /// As it stands there.
         line: String,
         /// What is wrong with it.
-        source: RuleError,
+        why: RuleError,
     },
 }
 
@@ -99,8 +100,8 @@ impl FromStr for Scenario {
     fn from_str(text: &str) -> Result<Self, ScenarioError> {
         let document: Document = toml::from_str(text)?;
         let time = |text: String| match OffsetDateTime::parse(&text, &Rfc3339) {
-            Ok(time) => Ok(time),
-            Err(_) => Err(ScenarioError::Time(text)),
+            Ok(time) if time < Clock::END => Ok(time),
+            Ok(_) | Err(_) => Err(ScenarioError::Time(text)),
         };
         let steps = document.steps.into_iter().enumerate();
         Ok(Self {
@@ -130,7 +131,7 @@ impl StepDocument {
 }
 
 fn read<T: FromStr<Err = RuleError>>(step: usize, line: String) -> Result<T, ScenarioError> {
-    line.parse().map_err(|source| ScenarioError::Line { step, line, source })
+    line.parse().map_err(|why| ScenarioError::Line { step, line, why })
 }
 
 #[cfg(test)]
@@ -143,6 +144,7 @@ mod tests {
             ("seed = 'x'", "expected u64"),
             ("step = []", "unknown field `step`"),
             ("time = 'noon'", "noon is not as in 2026"),
+            ("time = '9999-12-31T23:00:00Z'", "before the year 9000"),
             ("[[steps]]\nadvance_seconds = -1", "step 1: advance_seconds"),
             ("[[steps]]\n[[steps]]\nfaults = ['nova cut']", "step 2: \"nova cut\": unknown"),
             ("[[steps]]\nwhen = 'barbican cut'", "a condition has"),

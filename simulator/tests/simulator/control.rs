@@ -100,12 +100,35 @@ async fn time_log_and_checkpoints_are_the_simulators() {
     assert_eq!(events[0]["path"], "/v1/secrets");
     let (_, secrets) = ask(identity, "GET /_simulator/secrets", "").await.unwrap();
     assert_eq!(secrets["secrets"].as_array().unwrap().len(), before + 1);
+    ask(identity, "POST /_simulator/clock", r#"{"advance_seconds": 7200}"#).await.unwrap();
     let back = format!("POST /_simulator/checkpoints/{}/restore", kept["id"]);
     assert_eq!(ask(identity, &back, "").await.unwrap().0, 204);
     assert_eq!(simulator.secrets().len(), before);
+    let (_, summary) = ask(identity, "GET /_simulator", "").await.unwrap();
+    assert_eq!(summary["now"], "2026-01-01T00:01:30Z");
     assert_eq!(ask(identity, "POST /_simulator/reset", "").await.unwrap().0, 204);
     let (_, summary) = ask(identity, "GET /_simulator", "").await.unwrap();
+    assert_eq!(summary["now"], "2026-01-01T00:00:00Z");
     assert_eq!((&summary["events"], &summary["checkpoints"]), (&json!(0), &json!(0)));
+    running.stop().await;
+}
+
+#[tokio::test]
+async fn time_goes_on_up_to_its_end_and_no_further() {
+    let (simulator, running) = start(Control::OnLoopback).await;
+    let identity = &running.urls().identity;
+    let on = r#"{"advance_seconds": 1000000000}"#;
+    let mut steps = 0;
+    let refused = loop {
+        match ask(identity, "POST /_simulator/clock", on).await.unwrap() {
+            (200, _) => steps += 1,
+            (status, said) => break (status, said),
+        }
+    };
+    assert_eq!((steps, refused.0), (220, 400));
+    assert!(refused.1["error"].as_str().unwrap().contains("no further than 9000-01-01"));
+    let x = Cloud::from(simulator).own_token("x").await;
+    assert!(!x.is_empty(), "a token can be had, and its end be told");
     running.stop().await;
 }
 
@@ -162,11 +185,26 @@ async fn bad_requests_are_refused_with_the_reason_and_change_nothing() {
             "between 0 and 1",
         ),
         ("DELETE /_simulator/faults/7", "", 404, "no rule 7"),
-        ("DELETE /_simulator/faults/x", "", 400, "x is no number"),
+        ("DELETE /_simulator/faults/x", "", 400, "x is not a number"),
+        ("POST /_simulator/faults", r#"{"line": 5}"#, 400, "expected a string"),
+        ("POST /_simulator/faults", r#"{"line": "barbican FETCH cut"}"#, 400, "FETCH is none of"),
+        (
+            "POST /_simulator/faults",
+            r#"{"service": "barbican", "action": "cut", "template": "v1"}"#,
+            400,
+            "a slash",
+        ),
+        (
+            "POST /_simulator/faults",
+            r#"{"service": "barbican", "action": {"delay": {"from_ms": 18446744073709551615}}}"#,
+            400,
+            "at most 3600000 ms",
+        ),
+        ("GET /_simulator/clock", "", 405, "not asked for in that way"),
         ("POST /_simulator/faults/7/release", "", 404, "no rule 7"),
         ("POST /_simulator/clock", r#"{"advance_seconds": -1}"#, 400, "from 0"),
         ("POST /_simulator/checkpoints/3/restore", "", 404, "no checkpoint 3"),
-        ("GET /_simulator/events?after=x", "", 400, "x is no number"),
+        ("GET /_simulator/events?after=x", "", 400, "x is not a number"),
         ("GET /_simulator/events?before=1", "", 400, "before"),
         ("GET /_simulator/nothing", "", 404, "no such thing"),
     ] {

@@ -1,5 +1,6 @@
 //! The state file, and what is never shown.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -104,9 +105,20 @@ async fn the_state_file_is_private_and_holds_no_token() {
     assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     let text = std::fs::read_to_string(&path).unwrap();
     assert!(!text.contains(&x) && !text.contains(PASSWORD));
-    let names: Vec<_> =
+    let names: BTreeSet<_> =
         std::fs::read_dir(folder.path()).unwrap().map(|one| one.unwrap().file_name()).collect();
-    assert_eq!(names, ["state.json"]);
+    assert_eq!(names, BTreeSet::from(["state.json".into(), "state.json.lock".into()]));
+}
+
+#[tokio::test]
+async fn two_simulators_do_not_share_a_state_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("state.json");
+    let first = start(&path).unwrap();
+    let refusal = start(&path).err().unwrap().to_string();
+    assert!(refusal.contains("in use by another simulator"), "{refusal}");
+    drop(first);
+    start(&path).unwrap();
 }
 
 #[tokio::test]
