@@ -44,7 +44,7 @@ impl Clock {
         }
     }
 
-    /// Moves the clock on, up to [`Clock::END`] at most; a running clock goes on running from there.
+    /// Moves the clock on, to [`Clock::END`] at most; a running clock goes on running from there.
     pub fn advance(&self, by: Duration) {
         let left = Self::END - self.now();
         let by = by.min(left);
