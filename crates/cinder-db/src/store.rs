@@ -1,6 +1,7 @@
 //! The handle on the database.
 
 use crate::db::Db;
+use crate::dialect::Options;
 use crate::{ConnectError, DbError, Turnstile};
 use std::fmt;
 use std::sync::Arc;
@@ -23,6 +24,16 @@ impl fmt::Debug for StoreConfig {
         f.debug_struct("StoreConfig")
             .field("max_connections", &self.max_connections)
             .finish_non_exhaustive()
+    }
+}
+
+impl StoreConfig {
+    /// Whether the URL is one that can be used, as far as that shows before it is.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self) -> Result<(), ConnectError> {
+        Options::read(&self.url).map(drop)
     }
 }
 

@@ -23,6 +23,10 @@ use volume_transfer::{config, recover, service};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// `serve` has not begun because of something that may pass: a database, a Keystone or a port that
+/// is not to be had now (EX_TEMPFAIL of sysexits.h).
+const OUT_OF_REACH: u8 = 75;
+
 /// Hands encrypted OpenStack volumes from one project to another, with their key.
 #[derive(Parser)]
 #[command(version, propagate_version = true, after_help = EXAMPLES)]
@@ -84,6 +88,7 @@ Flags go before the environment, and the environment before cinder.conf; `volume
 shows every option and what counts. Options that Cinder does not have stand in [volume_transfer].
 VOLUME_TRANSFER_PASSWORD or OS_APPLICATION_CREDENTIAL_SECRET holds the secret, unless a file does.
 With --dev, cinder.conf is read only where it is named.
+Exits with 2 if a setting is wrong, with 75 if the database, Keystone or the port is not to be had.
 --state-dir, --clouds, --port-base, --ephemeral, --password, --seed, --host, --control, --fault,
 --scenario and --barbican-policy are for --dev.")]
     Serve {
@@ -182,7 +187,8 @@ Takes the flags and variables of serve. A key goes to a project with the credent
 project, so its cloud has to be named. A volume is restored by a hand-over: whenever it is
 interrupted, recovery ends it. A key that is gone everywhere is reported as lost and left.
 
-Exits with 0 if nothing is left, with 1 if something is, or would be mended.")]
+Exits with 0 if nothing is left, with 1 if something is, or would be mended; with 2 if nothing is
+found about an --item.")]
     Repair {
         #[command(flatten)]
         repair: RepairOptions,
@@ -246,7 +252,13 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
                 service::run(&settings, stack.ready_file.as_deref(), stop).await
             };
             traces.end().await;
-            served.map(|()| ExitCode::SUCCESS)
+            match served {
+                Err(error) if service::is_out_of_reach(&error) => {
+                    anstream::eprintln!("error: {error:#}");
+                    Ok(ExitCode::from(OUT_OF_REACH))
+                }
+                served => served.map(|()| ExitCode::SUCCESS),
+            }
         }
         Command::Simulate { stack } => {
             logs.begin("info");
@@ -278,7 +290,9 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
         }
         Command::Config { json, settings } => {
             logs.begin("off");
-            config::print(&settings.settings()?, json)?;
+            let settings = settings.settings()?;
+            config::print(&settings, json)?;
+            service::check_settings(&settings)?;
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::audit::{LookOptions, Lookout, Sheet};
 use crate::settings::Settings;
+use anyhow::ensure;
 use clap::Args;
 use serde_json::json;
 use std::sync::{Mutex, PoisonError};
@@ -36,6 +37,7 @@ pub async fn run(settings: &Settings, options: &RepairOptions) -> anyhow::Result
     };
     let summary = lookout.look(&tell).await?;
     let mut findings = found.into_inner().unwrap_or_else(PoisonError::into_inner);
+    options.must_be_found(&findings)?;
     Repairs::in_order(&mut findings);
     let engine = lookout.peers.engine(settings, lookout.store.clone())?;
     let mut repairs = Repairs::new(lookout.audit, engine, lookout.images);
@@ -58,10 +60,23 @@ fn is_answered(summary: &Summary) -> bool {
 impl RepairOptions {
     /// Whether `--item` says so, or nothing is said.
     fn means(&self, finding: &Finding) -> bool {
-        let volume = finding.volume.as_ref().map_or("", |volume| volume.as_str());
-        let is_it = |item: &String| *item == finding.id || item == volume;
-        self.item.is_empty() || self.item.iter().any(is_it)
+        self.item.is_empty() || self.item.iter().any(|item| is_about(finding, item))
     }
+
+    /// A word that nothing is found about is a slip, or has been mended.
+    fn must_be_found(&self, findings: &[Finding]) -> anyhow::Result<()> {
+        for item in &self.item {
+            ensure!(
+                findings.iter().any(|finding| is_about(finding, item)),
+                "--item {item}: nothing is found about it; `audit` shows the ids of what is wrong"
+            );
+        }
+        Ok(())
+    }
+}
+
+fn is_about(finding: &Finding, item: &str) -> bool {
+    finding.id == item || finding.volume.as_ref().is_some_and(|volume| volume.as_str() == item)
 }
 
 fn told(finding: &Finding, outcome: &Outcome) -> serde_json::Value {

@@ -10,9 +10,10 @@ use crate::traces::{Traced, traced};
 use anyhow::Context as _;
 use axum::Router;
 use barbican_client::Barbican;
-use cinder_db::{Scope, Store};
+use cinder_db::{ConnectError, Scope, Store};
 use keystone_client::{CacheLimits, Clock, Keystone, ServiceSession, Validator};
-use openstack_http::{Exchange, Limits, Tls, Wire};
+use openstack_http::{Exchange, Failure, Limits, Tls, Wire};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use time::OffsetDateTime;
@@ -169,6 +170,30 @@ fn to_peer(
     Ok(if traced { Traced::over(peer, measured) } else { measured })
 }
 
+/// Asks for every setting as the service does before it speaks to anybody.
+///
+/// # Errors
+/// The first that it would not take.
+pub fn check_settings(settings: &Settings) -> anyhow::Result<()> {
+    settings.database()?;
+    settings.auth_url()?;
+    settings.credentials()?;
+    let limits = settings.limits()?;
+    wire(&settings.keystone_tls()?, limits)?;
+    wire(&settings.barbican_tls()?, limits)?;
+    beside_users(settings, limits)?;
+    settings.key_manager()?;
+    settings.interface()?;
+    settings.region()?;
+    settings.quotas()?;
+    settings.api()?;
+    settings.grace()?;
+    settings.disable_by_file()?;
+    settings.otlp_endpoint()?;
+    settings.metrics_listen()?;
+    Ok(())
+}
+
 /// Connects to the database and makes the tables of our own.
 ///
 /// # Errors
@@ -226,6 +251,18 @@ async fn find_key_manager(
              say --key-manager-url, --interface or --region-name",
             region.unwrap_or("(any)")
         )
+    })
+}
+
+/// Whether what kept the service from starting may pass by itself: nobody has to change a setting.
+pub fn is_out_of_reach(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let unanswered = matches!(cause.downcast_ref(), Some(Failure::Unknown(_)));
+        let closed = matches!(cause.downcast_ref(), Some(ConnectError::Open { .. }));
+        let taken = cause.downcast_ref().is_some_and(|error: &std::io::Error| {
+            matches!(error.kind(), ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable)
+        });
+        unanswered || closed || taken
     })
 }
 

@@ -93,9 +93,15 @@ impl Settings {
     /// Where metrics are served, if they are.
     ///
     /// # Errors
-    /// As [`Conf::get`].
+    /// When the API listens there.
     pub fn metrics_listen(&self) -> Result<Option<SocketAddr>, Wrong> {
-        self.0.get(&volume_transfer::METRICS_LISTEN)
+        let own = self.0.get(&volume_transfer::METRICS_LISTEN)?;
+        let (host, port) = self.listen()?;
+        if own.is_some_and(|own| port != 0 && own.port() == port && own.ip().to_string() == host) {
+            let what = "the API listens there; write another port";
+            return Err(self.0.refuse(&volume_transfer::METRICS_LISTEN.declared, what));
+        }
+        Ok(own)
     }
 
     /// Where traces go, if they go anywhere: where the URL has no path, it is the one that OTLP
@@ -124,7 +130,7 @@ impl Settings {
     /// Cinder's database.
     ///
     /// # Errors
-    /// When it is not named.
+    /// When it is not named, or its URL cannot be used.
     pub fn database(&self) -> anyhow::Result<StoreConfig> {
         let url = self.text(&database::CONNECTION)?.context(
             "no database: say --database mysql+pymysql://user:password@host/cinder, \
@@ -135,7 +141,10 @@ impl Settings {
         let no_limit = kept == 0 || more < 0;
         let most = if no_limit { MOST_CONNECTIONS } else { kept.saturating_add(more) };
         let max_connections = u32::try_from(most.min(MOST_CONNECTIONS)).unwrap_or_default();
-        Ok(StoreConfig { url, max_connections })
+        let config = StoreConfig { url, max_connections };
+        let connection = &database::CONNECTION.declared;
+        config.check().map_err(|error| self.0.refuse(connection, error.to_string()))?;
+        Ok(config)
     }
 
     /// Whether Cinder's own tables are to be made.

@@ -60,7 +60,7 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let deployed = deployed.to_str().expect("a path");
     let cases: &[(&[&str], &str)] = &[
         (&["serve"], "--database mysql+pymysql://"),
-        (&["serve", "--database", "oracle://x"], "the database cannot be opened"),
+        (&["serve", "--database", "oracle://x"], "scheme \"oracle\" is not supported"),
         (&on, "--auth-url"),
         (&[&on[..], &known, &["--password-file", empty_file]].concat(), "empty_password is empty"),
         (&["serve", "--config-file", "/nonexistent.conf"], "/nonexistent.conf cannot be read"),
@@ -98,6 +98,31 @@ fn what_is_wrong_is_said_with_a_remedy_and_exit_code_2() {
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("VOLUME_TRANSFER_PASSWORD"), "{text}");
+}
+
+/// Nothing in the settings is wrong: whoever watches over the service may start it again.
+#[test]
+fn what_may_pass_by_itself_ends_with_another_exit_code() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = format!("sqlite:///{}/c.sqlite?mode=rwc", folder.path().display());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let taken = listener.local_addr().expect("its address").to_string();
+    let barbican = ["--key-manager-url", "http://127.0.0.1:1"];
+    for (flags, words) in [
+        (&[][..], "no token from Keystone at http://127.0.0.1:1/"),
+        (&[&barbican[..], &["--listen", &taken]].concat(), "cannot listen on"),
+    ] {
+        let output = program()
+            .args(["serve", "--create-tables", "--database", &database])
+            .args(["--auth-url", "http://127.0.0.1:1/v3"])
+            .args(flags)
+            .env("VOLUME_TRANSFER_PASSWORD", "secret")
+            .output()
+            .expect("the program starts");
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{text}");
+        assert!(text.contains(words), "{text}");
+    }
 }
 
 #[test]

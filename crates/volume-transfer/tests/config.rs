@@ -186,6 +186,14 @@ fn what_cannot_be_used_is_told_with_file_line_and_remedy() {
             "cinder.conf:2: [volume_transfer] lease_ms = \"1000\": lease of 1s is too short",
         ),
         ("[database]\n  connection = hush-connection\n", "cinder.conf:2: an indented line"),
+        (
+            "[database]\nconnection = oracle://x:hush-connection@db/cinder\n",
+            "cinder.conf:2: [database] connection: database url with scheme \"oracle\"",
+        ),
+        (
+            "[database]\nconnection = mysql://x:hush-connection@db:99999/cinder\n",
+            "cinder.conf:2: [database] connection: the database url has a wrong port",
+        ),
         ("connection = hush-connection\n", "cinder.conf:1: an assignment before the first section"),
         (
             "[keystone_authtoken]\npassword = $hush-password\n",
@@ -203,14 +211,54 @@ fn what_cannot_be_used_is_told_with_file_line_and_remedy() {
     }
 }
 
+/// What `serve` finds out before it speaks to anybody, `config` finds out as well.
+#[test]
+fn what_serve_would_not_take_config_does_not_take() {
+    let database = "[database]\nconnection = sqlite:////nowhere/x.sqlite\n";
+    let keystone = "[keystone_authtoken]\nauth_url = http://127.0.0.1:1\n";
+    let password = "password = hush-password\n";
+    for (text, words) in [
+        (String::new(), "no database: say --database"),
+        (database.to_owned(), "no Keystone: say --auth-url"),
+        (format!("{database}{keystone}"), "password"),
+        (
+            format!("{database}{keystone}{password}cafile = /nowhere.pem\n"),
+            "no certificate authority could be read from /nowhere.pem",
+        ),
+        (
+            format!(
+                "{database}{keystone}{password}[volume_transfer]\nlisten = 127.0.0.1:9\n\
+                 metrics_listen = 127.0.0.1:9\n"
+            ),
+            "the API listens there; write another port",
+        ),
+    ] {
+        let folder = Folder::new();
+        let file = folder.write("cinder.conf", &text);
+        let output = run(&["config", "--config-file", &file], &[]);
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{text}: {told}");
+        assert!(told.contains(words), "{text}: {told}");
+    }
+}
+
 #[test]
 fn a_flag_settles_what_the_file_leaves_to_contradict() {
     let folder = Folder::new();
-    let file = folder
-        .write("cinder.conf", "[keystone_authtoken]\ncafile = /x\n[barbican]\nverify_ssl = no\n");
-    for flags in [&["--insecure"][..], &["--cacert", "/y"]] {
+    let file = folder.write(
+        "cinder.conf",
+        "[database]\nconnection = sqlite:////x\n[keystone_authtoken]\ncafile = /x\n\
+             auth_url = http://127.0.0.1:1\npassword = hush-password\n\
+             [barbican]\nverify_ssl = no\n",
+    );
+    for (flags, code, words) in [
+        (&["--insecure"][..], 0, ""),
+        (&["--cacert", "/nowhere.pem"], 2, "could be read from /nowhere.pem"),
+    ] {
         let output = run(&[&["config", "--config-file", &file], flags].concat(), &[]);
-        assert_eq!(output.status.code(), Some(0), "{flags:?}");
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{flags:?}: {told}");
+        assert!(told.contains(words), "{told}");
     }
 }
 

@@ -88,7 +88,9 @@ async fn damage_is_found_and_mended_from_the_command_line() {
         assert_eq!(output.status.code(), Some(code), "{arguments:?}");
     }
     let other = run(&["repair", "--json", "--item", "nothing", "--cloud", "donor"]);
-    assert_eq!(other.status.code(), Some(0));
+    let told = String::from_utf8_lossy(&other.stderr);
+    assert_eq!(other.status.code(), Some(2), "{told}");
+    assert!(told.contains("--item nothing: nothing is found about it"), "{told}");
     let clean = run(&["audit", "--json", "--cloud", "donor", "--cloud", "recipient"]);
     assert_eq!(clean.status.code(), Some(0), "{}", String::from_utf8_lossy(&clean.stdout));
     assert_eq!(json(&clean)["summary"]["not_visible"], 0);
