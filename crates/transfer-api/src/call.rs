@@ -4,26 +4,19 @@
 //! [`crate::layers::negotiate`]), content type, body, project of the URL.
 
 use crate::Api;
+use crate::body;
 use crate::context::Context;
 use crate::fault::{self, Fault};
 use crate::links::Links;
 use crate::microversion::Microversion;
 use crate::python::Value;
-use axum::body::Body;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use std::sync::Arc;
-use std::time::Duration;
 use transfer_core::TransferId;
 use url::form_urlencoded;
-
-/// How much of a body that is too large is still read, and for how long.
-const MOST_DISCARDED: usize = 4 << 20;
-const LINGER: Duration = Duration::from_secs(2);
 
 const MEDIA_TYPES: [&str; 2] = ["application/json", "application/vnd.openstack.volume+json"];
 
@@ -129,7 +122,7 @@ impl FromRequest<Arc<Api>> for Call {
         let erred = || Fault::erred().into_response();
         let context = parts.extensions.remove::<Context>().ok_or_else(erred)?;
         let version = parts.extensions.get().copied().ok_or_else(erred)?;
-        let body = read(body, api.config.max_body).await?;
+        let body = body::read(body, api.config.max_body).await?;
         let body = parse(&parts.headers, &body).map_err(IntoResponse::into_response)?;
         if path
             .project
@@ -154,32 +147,6 @@ impl FromRequest<Arc<Api>> for Call {
     }
 }
 
-async fn read(mut body: Body, max_body: usize) -> Result<Bytes, Response> {
-    let whole = Limited::new(&mut body, max_body).collect().await;
-    match whole {
-        Ok(whole) => Ok(whole.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => {
-            // A connection that is closed on a body takes the answer with it, and a proxy tells
-            // its client that there was none.
-            let _ = tokio::time::timeout(LINGER, discard(body)).await;
-            Err(fault::body_too_large(max_body))
-        }
-        // The caller went away in the middle; nobody reads this.
-        Err(_) => Err(Fault::new(StatusCode::BAD_REQUEST, fault::MALFORMED_BODY).into_response()),
-    }
-}
-
-/// Reads on, up to a limit.
-async fn discard(mut body: Body) {
-    let mut read = 0;
-    while let Some(Ok(frame)) = body.frame().await {
-        read += frame.data_ref().map_or(0, Bytes::len);
-        if read > MOST_DISCARDED {
-            break;
-        }
-    }
-}
-
 fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Option<Value>, Fault> {
     if body.is_empty() {
         return Ok(None);
@@ -192,30 +159,4 @@ fn parse(headers: &HeaderMap, body: &[u8]) -> Result<Option<Value>, Fault> {
     }
     let parsed = serde_json::from_slice(body);
     parsed.map(Some).map_err(|_error| Fault::bad_request(fault::MALFORMED_BODY))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use futures::StreamExt as _;
-    use std::convert::Infallible;
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    const CHUNK: usize = 64 << 10;
-
-    #[tokio::test]
-    async fn a_body_that_is_too_large_is_read_to_its_end_within_limits() {
-        let endless = 2 + MOST_DISCARDED / CHUNK;
-        for (chunks, read_of_them) in [(4, 4), (1_000_000, endless)] {
-            let taken = Arc::new(AtomicUsize::new(0));
-            let counted = Arc::clone(&taken);
-            let body = futures::stream::iter(0..chunks).map(move |_chunk| {
-                counted.fetch_add(1, Ordering::Relaxed);
-                Ok::<_, Infallible>(Bytes::from_static(&[b' '; CHUNK]))
-            });
-            let refused = read(Body::from_stream(body), CHUNK / 2).await.unwrap_err();
-            assert_eq!(refused.status(), StatusCode::PAYLOAD_TOO_LARGE);
-            assert_eq!(taken.load(Ordering::Relaxed), read_of_them);
-        }
-    }
 }

@@ -5,6 +5,7 @@
 //! A body is read only after the token was found good; before, its announced length is judged.
 
 use crate::Api;
+use crate::body;
 use crate::call::PathParams;
 use crate::context::Context;
 use crate::fault::{self, Fault};
@@ -97,13 +98,11 @@ pub(crate) async fn limit(State(api): State<Arc<Api>>, request: Request, next: N
     if request.method() == Method::OPTIONS {
         return StatusCode::OK.into_response();
     }
-    let length = request.headers().get(header::CONTENT_LENGTH);
-    let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    let max_body = api.config.max_body;
-    if length.is_some_and(|length| usize::try_from(length).map_or(true, |len| len > max_body)) {
-        return fault::body_too_large(max_body);
+    let (parts, mut body) = request.into_parts();
+    match body::refused_by_length(&parts.headers, &mut body, api.config.max_body).await {
+        Some(refused) => refused,
+        None => next.run(Request::from_parts(parts, body)).await,
     }
-    next.run(request).await
 }
 
 /// Validates the token of everything below `/v3`. Whatever answers 401, the key manager's refusal

@@ -11,6 +11,7 @@
 //!
 //! Does not: touch keys, know tables, or drive a transfer. That is `transfer-engine`.
 
+mod body;
 mod call;
 mod context;
 mod errors;
