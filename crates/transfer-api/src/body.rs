@@ -1,7 +1,7 @@
 //! Reading a request's body, and refusing one that is too large.
 //!
-//! A connection that is closed on a body takes the answer with it, and a proxy tells its client that
-//! there was none: what is too large is read on, within limits, before it is refused.
+//! A connection that is closed on a body takes the answer with it, and a proxy tells its client
+//! that there was none: what is too large is read on, within limits, before it is refused.
 
 use crate::fault::{self, Fault};
 use axum::body::Body;
