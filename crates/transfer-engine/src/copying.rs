@@ -2,15 +2,16 @@
 //!
 //! Key bytes live here between the read and the fill, in [`KeyBytes`], for one hand-over only.
 
+use crate::known::Kind;
 use crate::measured::phase;
 use crate::{Caller, Engine};
-use barbican_client::{ContentType, FillFailure, KeyBytes, Metadata, SecretType};
+use barbican_client::{FillFailure, KeyBytes, SecretType};
 use cinder_db::Committed;
 use keystone_client::ServiceSession;
 use openstack_http::{Failure, Token, Unknown};
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use transfer_core::{Authority, Effect, Event, Refusal, SecretId, Step};
 
@@ -43,7 +44,7 @@ pub(crate) struct Copying<'a> {
 }
 
 struct Payload {
-    content_type: ContentType,
+    kind: Arc<Kind>,
     bytes: KeyBytes,
 }
 
@@ -91,12 +92,12 @@ impl<'a> Copying<'a> {
         name: &str,
     ) -> Result<SecretId, Failure> {
         let barbican = &self.engine.0.barbican;
-        let metadata = self.read_metadata(like, giver).await?;
-        let attributes = &metadata.attributes;
+        let kind = self.kind(like, giver).await?;
+        let attributes = &kind.attributes;
         let shell = self.engine.with_authority(receiver, self.callers, move |token| async move {
             barbican.create_shell(&token, name, attributes).await
         });
-        let (shell, read) = tokio::join!(shell, self.read_payload(like, giver, &metadata));
+        let (shell, read) = tokio::join!(shell, self.read_payload(like, giver, &kind));
         // A failed read is noticed again, and judged, when the shell is to be filled.
         if let Err(failure) = read {
             tracing::debug!(secret = %like, %failure, "payload not read ahead");
@@ -112,13 +113,16 @@ impl<'a> Copying<'a> {
         receiver: &Authority,
     ) -> Result<(), Failure> {
         if !self.holds(from) {
-            let metadata = self.read_metadata(from, giver).await?;
-            self.read_payload(from, giver, &metadata).await?;
+            let kind = self.kind(from, giver).await?;
+            self.read_payload(from, giver, &kind).await?;
         }
         let Some(payload) = self.take(from) else {
             return Err(Failure::unreadable("payload"));
         };
         let filled = self.put(shell, receiver, &payload).await;
+        if filled.is_ok() {
+            self.engine.0.known.remember(shell.clone(), Arc::clone(&payload.kind));
+        }
         self.keep(from, payload);
         filled
     }
@@ -131,7 +135,7 @@ impl<'a> Copying<'a> {
     ) -> Result<(), Failure> {
         let barbican = &self.engine.0.barbican;
         let put = self.engine.with_authority(receiver, self.callers, move |token| async move {
-            match barbican.fill(&token, shell, payload.content_type, &payload.bytes).await {
+            match barbican.fill(&token, shell, payload.kind.content_type, &payload.bytes).await {
                 Ok(()) => Ok(true),
                 Err(FillFailure::AlreadyFilled) => Ok(false),
                 Err(FillFailure::Failed(failure)) => Err(failure),
@@ -152,43 +156,40 @@ impl<'a> Copying<'a> {
         }
     }
 
-    async fn read_metadata(
-        &self,
-        secret: &SecretId,
-        giver: &Authority,
-    ) -> Result<Metadata, Failure> {
+    /// What a secret is, and that it has a payload; asked for where that is not known.
+    async fn kind(&self, secret: &SecretId, giver: &Authority) -> Result<Arc<Kind>, Failure> {
+        if let Some(known) = self.engine.0.known.find(secret) {
+            return Ok(known);
+        }
         let barbican = &self.engine.0.barbican;
-        self.engine
-            .with_authority(giver, self.callers, move |token| async move {
-                barbican.metadata(&token, secret).await
-            })
-            .await
+        let asking = self.engine.with_authority(giver, self.callers, move |token| async move {
+            barbican.metadata(&token, secret).await
+        });
+        let no_payload = || openstack_http::Refusal {
+            status: 404,
+            message: format!("secret {secret} has no payload"),
+        };
+        Ok(Arc::new(Kind::of(asking.await?).ok_or_else(no_payload)?))
     }
 
     async fn read_payload(
         &self,
         secret: &SecretId,
         giver: &Authority,
-        metadata: &Metadata,
+        kind: &Arc<Kind>,
     ) -> Result<(), Failure> {
-        let Some(content_type) = metadata.content_type else {
-            return Err(Failure::Refused(openstack_http::Refusal {
-                status: 404,
-                message: format!("secret {secret} has no payload"),
-            }));
-        };
         let mut bytes = self.read_bytes(secret, giver).await?;
         // Nothing vouches for a payload. One whose length contradicts the metadata may have been
         // mangled on its way, or the metadata may have been wrong from the start: it is believed
         // when it comes twice.
-        if contradicts(&bytes, metadata) {
+        if contradicts(&bytes, kind) {
             let again = self.read_bytes(secret, giver).await?;
-            if contradicts(&again, metadata) && !again.ct_eq(&bytes) {
+            if contradicts(&again, kind) && !again.ct_eq(&bytes) {
                 return Err(Failure::unreadable("a payload that comes out differently each time"));
             }
             bytes = again;
         }
-        self.keep(secret, Payload { content_type, bytes });
+        self.keep(secret, Payload { kind: Arc::clone(kind), bytes });
         Ok(())
     }
 
@@ -223,8 +224,8 @@ impl<'a> Copying<'a> {
 }
 
 /// Whether the length of a symmetric key is not the one that its metadata states.
-fn contradicts(bytes: &KeyBytes, metadata: &Metadata) -> bool {
-    let attributes = &metadata.attributes;
+fn contradicts(bytes: &KeyBytes, kind: &Kind) -> bool {
+    let attributes = &kind.attributes;
     attributes.secret_type == SecretType::Symmetric
         && attributes.bit_length.is_some_and(|bits| {
             u64::try_from(bytes.expose().len()).is_ok_and(|length| length * 8 != u64::from(bits))

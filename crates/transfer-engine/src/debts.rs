@@ -40,15 +40,20 @@ impl Ends {
 impl Engine {
     /// Pays what the caller's project owes at this moment, in the background. One round at a time
     /// per project. Only the look-up is waited for, so that the round does not meet the debts that
-    /// the caller's own request is about to make.
+    /// the caller's own request is about to make. Those that an earlier request is paying right now
+    /// are left to it.
     pub async fn pay_debts_of(&self, caller: Caller) {
         let Some(round) = self.begin_round(&self.0.paying, &caller.project) else { return };
         let authority = Authority::Project(caller.project.clone());
         let debts = self.0.store.debts_of(&authority, self.0.options.debts_per_pass).await;
-        let debts = debts.unwrap_or_else(|error| {
+        let mut debts = debts.unwrap_or_else(|error| {
             tracing::warn!(project = %caller.project, %error, "debts could not be looked up");
             Vec::new()
         });
+        debts.retain(|debt| !self.0.settling.is_under_way(&debt.hand_over));
+        if debts.is_empty() {
+            return;
+        }
         let engine = self.clone();
         self.spawn(measured::step("pay_debts"), async move {
             if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {

@@ -44,7 +44,11 @@ impl Engine {
 
     fn settle_later(&self, ended: Ended, callers: &[Caller]) {
         let (engine, callers) = (self.clone(), callers.to_vec());
-        let settling = async move { engine.settle_end(ended, &callers).await };
+        let round = self.0.settling.begin(ended.hand_over.id());
+        let settling = async move {
+            engine.settle_end(ended, &callers).await;
+            drop(round);
+        };
         self.spawn(step("settle"), settling);
     }
 

@@ -8,7 +8,7 @@ use cinder_db::{ClaimError, DbError, ExpiredOffer, Scope};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::task::JoinHandle;
-use transfer_core::TransferId;
+use transfer_core::{ProjectId, TransferId};
 
 impl Engine {
     /// Takes back the expired offers of the caller's project which the caller `may` take back, one
@@ -73,7 +73,7 @@ impl Engine {
         }
     }
 
-    async fn end_round(&self, round: Round, all_went: bool) {
+    async fn end_round(&self, round: Round<ProjectId>, all_went: bool) {
         if !all_went {
             tokio::select! {
                 () = tokio::time::sleep(self.0.options.recovery_period) => {}

@@ -21,6 +21,7 @@ mod debts;
 mod drive;
 mod error;
 mod expiry;
+mod known;
 mod measured;
 mod options;
 mod recovery;
@@ -39,6 +40,7 @@ use barbican_client::Barbican;
 use cinder_db::{AcceptClaim, AuthKey, CancelClaim, InitiateClaim, QuotaLimits, Store};
 use debts::Ends;
 use keystone_client::ServiceSession;
+use known::Known;
 use openstack_http::{RequestId, Token};
 use rounds::Rounds;
 use std::sync::Arc;
@@ -124,8 +126,11 @@ struct Inner {
     tasks: TaskTracker,
     stopping: CancellationToken,
     ends: Ends,
-    paying: Rounds,
-    taking_back: Rounds,
+    known: Known,
+    /// Hand-overs that have ended, and whose debts are being paid.
+    settling: Rounds<HandOverId>,
+    paying: Rounds<ProjectId>,
+    taking_back: Rounds<ProjectId>,
     /// Whether recovery has seen an expired offer, of whichever project.
     any_expired: AtomicBool,
 }
@@ -155,6 +160,8 @@ impl Engine {
             tasks: TaskTracker::new(),
             stopping: CancellationToken::new(),
             ends: Ends::default(),
+            known: Known::default(),
+            settling: Rounds::default(),
             paying: Rounds::default(),
             taking_back: Rounds::default(),
             any_expired: AtomicBool::new(false),

@@ -76,6 +76,39 @@ async fn the_old_secret_is_deleted_off_the_callers_path() {
 }
 
 #[tokio::test]
+async fn what_a_request_is_paying_already_the_next_one_of_its_project_leaves_alone() {
+    let bench = Bench::new().await;
+    let delete = bench.fail(Action::HoldBefore, "DELETE", SECRET);
+    bench.initiate().await.unwrap();
+    delete.reached().await;
+    bench.engine.pay_debts_of(bench.x.clone()).await;
+    delete.release();
+    assert_eq!(bench.at_rest().await.debts, []);
+    assert_eq!(asked(&bench, "DELETE", SECRET), 1);
+}
+
+/// Whoever made a secret knows what it is: only a key that this engine has not made is asked for.
+#[tokio::test]
+async fn what_a_key_is_is_asked_for_once() {
+    let bench = Bench::new().await;
+    for (ask, count) in [(false, 1), (true, 2)] {
+        let offered = bench.initiate().await.unwrap();
+        bench.cancel(&offered.transfer).await.unwrap();
+        let offered = bench.initiate().await.unwrap();
+        let another = bench.another_engine(options());
+        let engine = if ask { &another } else { &bench.engine };
+        engine.cancel(bench.x.clone(), offered.transfer).await.unwrap();
+        assert!(another.shut_down(SOON).await);
+        assert_eq!(asked(&bench, "GET", SECRET), count);
+    }
+    bench.at_rest().await;
+}
+
+fn asked(bench: &Bench, method: &str, template: &str) -> usize {
+    bench.simulator.count(|event| event.method == method && event.template == template)
+}
+
+#[tokio::test]
 async fn an_operation_goes_on_when_its_caller_is_gone() {
     let bench = Bench::new().await;
     let fill = bench.fail(Action::HoldBefore, "PUT", SECRET);
