@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// Requests at once, one after the other
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 8, 32])]
     concurrency: Vec<usize>,
+    /// Leave upstream, which takes the most time, out
+    #[arg(long)]
+    without_upstream: bool,
     /// As few operations as tell anything
     #[arg(long, conflicts_with_all = ["seconds", "operations"])]
     quick: bool,
@@ -118,6 +121,9 @@ fn measure(
     bench.arg("--seconds").arg(options.seconds.unwrap_or(seconds).to_string());
     bench.arg("--keys").arg(ground.volumes()[1].to_string());
     bench.arg("--concurrency").args(options.concurrency.iter().map(usize::to_string));
+    if options.without_upstream {
+        bench.arg("--without-upstream");
+    }
     if let Some(operations) = options.operations {
         bench.arg("--operations").arg(operations.to_string());
     }

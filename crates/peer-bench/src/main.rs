@@ -38,6 +38,9 @@ enum Task {
         /// Keys of the floor; without it only the growth of what is there is measured
         #[arg(long, value_name = "N")]
         keys: Option<usize>,
+        /// Leave upstream, which takes the most time, out
+        #[arg(long)]
+        without_upstream: bool,
         /// Where the figures go
         #[arg(long, value_name = "FILE")]
         to: PathBuf,
@@ -71,11 +74,26 @@ enum Task {
 #[tokio::main]
 async fn main() -> Result<()> {
     match Arguments::parse().task {
-        Task::Measure { ground, rounds, seconds, operations, concurrency, keys, to } => {
+        Task::Measure {
+            ground,
+            rounds,
+            seconds,
+            operations,
+            concurrency,
+            keys,
+            without_upstream,
+            to,
+        } => {
             let bound = operations.map_or(Bound::Seconds(seconds), Bound::Operations);
             let ready = Ready::read(&ground)?;
             let keys_of_floor = keys.unwrap_or_default();
-            let plan = Plan { concurrencies: concurrency, bound, rounds, keys: keys_of_floor };
+            let plan = Plan {
+                concurrencies: concurrency,
+                bound,
+                rounds,
+                keys: keys_of_floor,
+                without_upstream,
+            };
             let tell = |figures: &Value| write(&to, &pretty(figures)?);
             match keys {
                 Some(_) => peer_bench::measure(&ready, plan, tell).await,

@@ -19,6 +19,9 @@ const WARM: usize = 8;
 /// At once when Barbican's bare requests are counted.
 const BARE: usize = 8;
 
+/// Whose turn is upstream's.
+const UPSTREAM: usize = 0;
+
 /// How much is measured.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -30,6 +33,8 @@ pub struct Plan {
     pub rounds: usize,
     /// Keys of the floor.
     pub keys: usize,
+    /// Leaves upstream, which takes the most time, out.
+    pub without_upstream: bool,
 }
 
 impl Contender for BlockStorage {
@@ -95,13 +100,18 @@ pub async fn measure(
     };
     let load = load_average();
     let bare = bare(&floor, plan.keys).await?;
-    lanes.upstream.warm_up(WARM, &requests).await?;
+    if !plan.without_upstream {
+        lanes.upstream.warm_up(WARM, &requests).await?;
+    }
     lanes.ours.warm_up(WARM, &requests).await?;
     lanes.floor.warm_up(WARM, &requests).await?;
     for &concurrency in &plan.concurrencies {
         for round in 0..plan.rounds {
             for turn in 0..3 {
-                lanes.turn((round + turn) % 3, concurrency, plan.bound, &requests).await?;
+                let whose = (round + turn) % 3;
+                if whose != UPSTREAM || !plan.without_upstream {
+                    lanes.turn(whose, concurrency, plan.bound, &requests).await?;
+                }
             }
             tell(&lanes.tell(&plan.concurrencies, storages, &bare, &load))?;
         }
@@ -118,7 +128,7 @@ impl Lanes {
         requests: &Requests,
     ) -> Result<()> {
         match whose {
-            0 => self.upstream.round(concurrency, bound, requests).await,
+            UPSTREAM => self.upstream.round(concurrency, bound, requests).await,
             1 => self.ours.round(concurrency, bound, requests).await,
             _ => self.floor.round(concurrency, bound, requests).await,
         }

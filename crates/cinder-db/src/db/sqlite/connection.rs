@@ -47,6 +47,9 @@ impl Connection {
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
         // Cinder does not enforce them on SQLite either, and its rows may break them.
         sqlite.pragma_update(None, "foreign_keys", false)?;
+        // What undoes a writer's part of a shared transaction would otherwise go to a file of its
+        // own as soon as it is more than a few pages.
+        sqlite.pragma_update(None, "temp_store", "MEMORY")?;
         Ok(Self { sqlite: Mutex::new(sqlite), has_log: mode == "wal" })
     }
 
