@@ -72,10 +72,8 @@ class Ground:
         self.key_manager = urls["key_manager"]
         self.requests = {"simulator": self.identity.removesuffix("/v3") + "/_simulator"}
 
-    def database(self, name):
-        """The address of a database, as SQLAlchemy has it."""
-        if self.server:
-            return f"{self.server}/{name}"
+    def file(self, name):
+        """The address of a file of SQLite, as SQLAlchemy has it."""
         return f"sqlite:///{self.directory}/{name}.sqlite"
 
     def connect(self, name):
@@ -90,7 +88,7 @@ def upstream(ground, venv):
     user, project, _ = CLOUDS["service"]
     api = ground.running.enter_context(CinderApi(
         venv, ground.directory / "cinder", ground.identity, ground.key_manager,
-        Account(user, project, PASSWORD), ground.database("cinder"), WORKERS, THREADS).start())
+        Account(user, project, PASSWORD), f"{ground.server}/cinder", WORKERS, THREADS).start())
     return {"name": "upstream", "replicas": [replica(api.url, api.process)]}, api.rows
 
 
@@ -99,9 +97,10 @@ def replica(url, process):
     return {"url": url, "pid": process.child.pid}
 
 
-def ours(ground, binary, name="volume_transfer", count=1):
+def ours(ground, binary, name="volume_transfer", count=1, on_sqlite=False):
     """Starts replicas of this service; returns their side of ready.json and their tables."""
-    database = ground.database(name)
+    on_sqlite = on_sqlite or not ground.server
+    database = ground.file(name) if on_sqlite else f"{ground.server}/{name}"
     user, project, _ = CLOUDS["service"]
     replicas = []
     for number in range(count):
@@ -109,7 +108,7 @@ def ours(ground, binary, name="volume_transfer", count=1):
         process = ground.running.enter_context(Process("volume-transfer", [
             binary, "serve", "--config-file", os.devnull,
             "--listen", f"127.0.0.1:{free_port()}",
-            "--database", database if ground.server else database + "?mode=rwc",
+            "--database", database + ("?mode=rwc" if on_sqlite else ""),
             "--create-tables", "--auth-url", ground.identity, "--username", user,
             "--project-name", project, "--key-manager-url", ground.key_manager,
             "--ready-file", ready,
@@ -144,11 +143,16 @@ def seed(ground, donor, rows, count):
 
 
 def beside_upstream(ground, given, donor):
-    """Upstream and this service, each on a database of its own."""
+    """Upstream and this service, each on a database of its own; before the simulator, which is no
+    bottleneck, this service on SQLite, too, which upstream does not stand."""
     for name in ("cinder", "volume_transfer"):
         server(ground.server).create(name)
-    started = (upstream(ground, given.cinder), ours(ground, given.binary))
-    for (storage, rows), count in zip(started, given.volumes):
+    started = [upstream(ground, given.cinder), ours(ground, given.binary)]
+    if given.services is None:
+        storage, rows = ours(ground, given.binary, "on_sqlite", on_sqlite=True)
+        started.append(({**storage, "name": "ours_on_sqlite"}, rows))
+    counts = [*given.volumes, given.volumes[-1]]
+    for (storage, rows), count in zip(started, counts):
         volumes, _ = seed(ground, donor, rows, count)
         yield {**storage, "volumes": volumes}
 

@@ -9,7 +9,7 @@ use crate::failure::{Failure, Refusal, Unknown};
 use crate::request_id::RequestId;
 use crate::secret_text::Token;
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName};
+use http::header::{CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -65,7 +65,6 @@ impl Service {
         let mut url = self.base.clone();
         url.set_path(&format!("{}{path}", self.base.path()));
         let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, JSON);
         if let Some(id) = RequestId::current() {
             headers.insert(REQUEST_ID, id.header().clone());
         }

@@ -39,8 +39,17 @@ pub enum TlsError {
     Refused(String),
 }
 
+/// What may be spoken once TLS is agreed, the most welcome first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
 impl Tls {
     pub(crate) fn config(&self) -> Result<ClientConfig, TlsError> {
+        let mut config = self.trust()?;
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(config)
+    }
+
+    fn trust(&self) -> Result<ClientConfig, TlsError> {
         let provider = Arc::new(ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider.clone())
             .with_safe_default_protocol_versions()

@@ -1,4 +1,5 @@
-//! Exchanges over sockets: HTTP/1.1, connections kept and reused, TLS verified by default.
+//! Exchanges over sockets: connections kept and reused, HTTP/2 where a TLS server offers it and else
+//! HTTP/1.1, TLS verified by default.
 //!
 //! Follows no redirect (a token must not travel where a service points) and uses no proxy from
 //! the environment (it would see tokens and keys).
@@ -34,7 +35,6 @@ impl Wire {
             .retry(reqwest::retry::never())
             .referer(false)
             .no_proxy()
-            .http1_only()
             .build()
             .map_err(|error| TlsError::Refused(reasons(&error)))?;
         Ok(Self { client, limits })

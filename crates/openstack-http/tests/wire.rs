@@ -157,35 +157,80 @@ async fn calls_one_after_another_use_one_connection() {
     assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
-/// An https server with a certificate for `localhost` that no authority has signed.
+/// An https server that speaks HTTP/1.1.
 async fn https_server() -> (Url, String) {
+    https(&[], |stream| async move {
+        let reply = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned();
+        answer(stream, reply, Then::Stay, Arc::default()).await;
+    })
+    .await
+}
+
+/// Whom a TLS server has let in.
+type Guest = tokio_rustls::server::TlsStream<TcpStream>;
+
+/// An https server that offers these protocols, with a certificate for `localhost` that no authority
+/// has signed.
+async fn https<F: Future<Output = ()> + Send + 'static>(
+    offers: &[&[u8]],
+    serve: impl Fn(Guest) -> F + Clone + Send + 'static,
+) -> (Url, String) {
     let key =
         rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
     let pem = key.cert.pem();
     let private = rustls::pki_types::PrivatePkcs8KeyDer::from(key.signing_key.serialize_der());
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
+    let mut config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("tls versions")
         .with_no_client_auth()
         .with_single_cert(vec![key.cert.der().clone()], private.into())
         .expect("a certificate");
+    config.alpn_protocols = offers.iter().map(|offer| offer.to_vec()).collect();
     let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            let reply = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_owned();
-            tokio::spawn(handshake(acceptor.clone(), stream, reply));
+            let (acceptor, serve) = (acceptor.clone(), serve.clone());
+            tokio::spawn(async move {
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    serve(stream).await;
+                }
+            });
         }
     });
     (format!("https://localhost:{port}").parse().expect("a url"), pem)
 }
 
-async fn handshake(acceptor: tokio_rustls::TlsAcceptor, stream: TcpStream, reply: String) {
-    if let Ok(stream) = acceptor.accept(stream).await {
-        answer(stream, reply, Then::Stay, Arc::default()).await;
-    }
+/// Answers every request with `ok`, over HTTP/2.
+async fn answer_over_http_2(stream: Guest) {
+    let ok =
+        hyper::service::service_fn(|request: http::Request<hyper::body::Incoming>| async move {
+            assert_eq!(request.version(), http::Version::HTTP_2);
+            Ok::<_, std::convert::Infallible>(http::Response::new("ok".to_owned()))
+        });
+    let server = hyper::server::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new());
+    let _ended = server.serve_connection(hyper_util::rt::TokioIo::new(stream), ok).await;
+}
+
+#[tokio::test]
+async fn calls_at_the_same_time_share_a_connection_where_http_2_is_offered() {
+    let connections = Arc::<AtomicUsize>::default();
+    let count = connections.clone();
+    let (url, _pem) = https(&[b"h2", b"http/1.1"], move |stream| {
+        count.fetch_add(1, Ordering::SeqCst);
+        answer_over_http_2(stream)
+    })
+    .await;
+    let service = Service::new(&url, "v1", Arc::new(Wire::new(&Tls::Insecure, LIMITS).unwrap()));
+    let get = async || {
+        service.call(http::Method::GET, "/thing").send(&[http::StatusCode::OK]).await.unwrap().body
+    };
+    assert_eq!(get().await, "ok");
+    let (one, two, three) = tokio::join!(get(), get(), get());
+    assert_eq!([one, two, three], ["ok", "ok", "ok"]);
+    assert_eq!(connections.load(Ordering::SeqCst), 1);
 }
 
 #[tokio::test]

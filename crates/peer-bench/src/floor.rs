@@ -1,9 +1,9 @@
-//! The floor: the five requests to Barbican that an operation needs, and nothing else.
+//! The floor: the requests to Barbican that an operation needs, and nothing else.
 //!
-//! They are sent in the order and with the overlap of the service: metadata, then the shell while
-//! the payload is read, then the fill; the old secret is deleted behind the operation's end. No
-//! row is written, no token is checked, nothing is looked at: whoever copies a key through
-//! Barbican's API cannot be faster.
+//! They are sent in the order and with the overlap of the service: metadata, unless the key was made
+//! here; then the shell while the payload is read, then the fill; the old secret is deleted behind
+//! the operation's end. No row is written, no token is checked, nothing is looked at: whoever copies
+//! a key through Barbican's API cannot be faster.
 
 use crate::ground::{Login, Logins};
 use crate::wire::{Parts, Reply, Wire};
@@ -18,12 +18,13 @@ use tokio::task::JoinSet;
 
 const JSON: &[(&str, &str)] = &[("content-type", "application/json")];
 const OCTETS: &[(&str, &str)] = &[("content-type", "application/octet-stream")];
-const AS_OCTETS: &[(&str, &str)] = &[("accept", "application/octet-stream")];
 
 /// A key, and who holds it.
 pub(crate) struct Key {
     secret: String,
     is_donors: bool,
+    /// Whether it was made here, so that it need not be asked what it is.
+    is_known: bool,
 }
 
 /// Bare Barbican.
@@ -56,7 +57,7 @@ impl Floor {
             "payload_content_encoding": "base64",
         });
         let secret = self.post(&self.logins.donor, body).await?;
-        Ok(Key { secret, is_donors: true })
+        Ok(Key { secret, is_donors: true, is_known: false })
     }
 
     /// The payload of a key of its owner.
@@ -67,8 +68,7 @@ impl Floor {
     /// From its owner to the service.
     pub(crate) async fn initiate(&self, key: &mut Key) -> Result<()> {
         let owner = self.owner(key).clone();
-        key.secret = self.copy(&key.secret, &owner, &self.logins.service).await?;
-        Ok(())
+        self.copy(key, &owner, &self.logins.service).await
     }
 
     /// From the service to the other project.
@@ -80,8 +80,7 @@ impl Floor {
     /// From the service back to its owner.
     pub(crate) async fn cancel(&self, key: &mut Key) -> Result<()> {
         let owner = self.owner(key).clone();
-        key.secret = self.copy(&key.secret, &self.logins.service, &owner).await?;
-        Ok(())
+        self.copy(key, &self.logins.service, &owner).await
     }
 
     /// Waits for the deletions.
@@ -93,14 +92,17 @@ impl Floor {
         Ok(())
     }
 
-    async fn copy(&self, old: &str, giver: &Login, receiver: &Login) -> Result<String> {
-        let about = Parts { token: &giver.token, ..Parts::default() };
-        let place = format!("{}/{old}", self.url);
-        self.wire.send(Method::GET, &place, StatusCode::OK, about).await?;
+    async fn copy(&self, key: &mut Key, giver: &Login, receiver: &Login) -> Result<()> {
+        let place = format!("{}/{}", self.url, key.secret);
+        if !key.is_known {
+            let about = Parts { token: &giver.token, ..Parts::default() };
+            self.wire.send(Method::GET, &place, StatusCode::OK, about).await?;
+        }
         let shell = json!({
             "name": "shell", "algorithm": "aes", "bit_length": 256, "secret_type": "symmetric",
         });
-        let (shell, payload) = tokio::join!(self.post(receiver, shell), self.payload(old, giver));
+        let (shell, payload) =
+            tokio::join!(self.post(receiver, shell), self.payload(&key.secret, giver));
         let shell = shell?;
         let fill = Parts { token: &receiver.token, headers: OCTETS, body: payload? };
         let filled = format!("{}/{shell}", self.url);
@@ -110,11 +112,12 @@ impl Floor {
             let parts = Parts { token: &token, ..Parts::default() };
             wire.send(Method::DELETE, &place, StatusCode::NO_CONTENT, parts).await
         });
-        Ok(shell)
+        (key.secret, key.is_known) = (shell, true);
+        Ok(())
     }
 
     async fn payload(&self, secret: &str, login: &Login) -> Result<Bytes> {
-        let parts = Parts { token: &login.token, headers: AS_OCTETS, ..Parts::default() };
+        let parts = Parts { token: &login.token, ..Parts::default() };
         let url = format!("{}/{secret}/payload", self.url);
         Ok(self.wire.send(Method::GET, &url, StatusCode::OK, parts).await?.body)
     }

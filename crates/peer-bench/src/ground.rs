@@ -56,11 +56,6 @@ impl Ready {
         let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
         serde_json::from_str(&text).with_context(|| path.display().to_string())
     }
-
-    pub(crate) fn storage(&self, name: &str) -> Result<&Storage> {
-        let found = self.storages.iter().find(|storage| storage.name == name);
-        found.with_context(|| format!("no storage {name}"))
-    }
 }
 
 /// A user's token, and the project that it is for.

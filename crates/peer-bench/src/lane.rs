@@ -83,6 +83,10 @@ impl<C: Contender> Lane<C> {
         }
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// One round that is measured. A contender of which rounds at this concurrency have taken far
     /// longer than they were to take is left out: one is enough of it.
     pub(crate) async fn round(

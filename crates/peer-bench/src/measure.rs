@@ -1,4 +1,4 @@
-//! All rounds on one ground, the three contenders in alternation.
+//! All rounds on one ground, the contenders in alternation.
 
 use crate::block_storage::{BlockStorage, Volume};
 use crate::figures::rounded;
@@ -18,9 +18,6 @@ use std::time::Instant;
 const WARM: usize = 8;
 /// At once when Barbican's bare requests are counted.
 const BARE: usize = 8;
-
-/// Whose turn is upstream's.
-const UPSTREAM: usize = 0;
 
 /// How much is measured.
 #[derive(Clone, Debug)]
@@ -69,10 +66,9 @@ impl Contender for Floor {
     }
 }
 
-/// The three.
+/// All contenders.
 struct Lanes {
-    upstream: Lane<BlockStorage>,
-    ours: Lane<BlockStorage>,
+    storages: Vec<Lane<BlockStorage>>,
     floor: Lane<Floor>,
 }
 
@@ -89,31 +85,28 @@ pub async fn measure(
     let wire = Wire::new();
     let logins = Logins::of(&wire, ready).await?;
     let requests = Requests::of(&wire, ready).await?;
-    let storages = (ready.storage("upstream")?, ready.storage("ours")?);
+    let is_wanted = |one: &&Storage| one.name != "upstream" || !plan.without_upstream;
+    let storages: Vec<&Storage> = ready.storages.iter().filter(is_wanted).collect();
     let floor = Floor::new(wire.clone(), &ready.barbican, logins.clone());
     let made = stream::iter(0..plan.keys).map(|_| floor.key()).buffer_unordered(BARE);
     let keys: Vec<Key> = made.try_collect().await.context("keys of the floor")?;
     let mut lanes = Lanes {
-        upstream: Lane::of(storages.0, &wire, &logins),
-        ours: Lane::of(storages.1, &wire, &logins),
+        storages: storages.iter().map(|one| Lane::of(one, &wire, &logins)).collect(),
         floor: Lane::new("floor", floor.clone(), keys, Vec::new()),
     };
     let load = load_average();
     let bare = bare(&floor, plan.keys).await?;
-    if !plan.without_upstream {
-        lanes.upstream.warm_up(WARM, &requests).await?;
+    for lane in &mut lanes.storages {
+        lane.warm_up(WARM, &requests).await?;
     }
-    lanes.ours.warm_up(WARM, &requests).await?;
     lanes.floor.warm_up(WARM, &requests).await?;
+    let count = lanes.storages.len() + 1;
     for &concurrency in &plan.concurrencies {
         for round in 0..plan.rounds {
-            for turn in 0..3 {
-                let whose = (round + turn) % 3;
-                if whose != UPSTREAM || !plan.without_upstream {
-                    lanes.turn(whose, concurrency, plan.bound, &requests).await?;
-                }
+            for turn in 0..count {
+                lanes.turn((round + turn) % count, concurrency, plan.bound, &requests).await?;
             }
-            tell(&lanes.tell(&plan.concurrencies, storages, &bare, &load))?;
+            tell(&lanes.tell(&plan.concurrencies, &storages, &bare, &load))?;
         }
     }
     Ok(())
@@ -127,17 +120,16 @@ impl Lanes {
         bound: Bound,
         requests: &Requests,
     ) -> Result<()> {
-        match whose {
-            UPSTREAM => self.upstream.round(concurrency, bound, requests).await,
-            1 => self.ours.round(concurrency, bound, requests).await,
-            _ => self.floor.round(concurrency, bound, requests).await,
+        match self.storages.get_mut(whose) {
+            Some(storage) => storage.round(concurrency, bound, requests).await,
+            None => self.floor.round(concurrency, bound, requests).await,
         }
     }
 
     fn tell(
         &self,
         concurrencies: &[usize],
-        storages: (&Storage, &Storage),
+        storages: &[&Storage],
         bare: &Value,
         load: &str,
     ) -> Value {
@@ -146,11 +138,8 @@ impl Lanes {
             let mut cells = Map::new();
             for &concurrency in concurrencies {
                 let (mut cell, place) = (Map::new(), (operation, concurrency));
-                let lanes = [
-                    ("upstream", &self.upstream.measured),
-                    ("ours", &self.ours.measured),
-                    ("floor", &self.floor.measured),
-                ];
+                let lanes = self.storages.iter().map(|lane| (lane.name(), &lane.measured));
+                let lanes = lanes.chain([(self.floor.name(), &self.floor.measured)]);
                 for (name, measured) in lanes {
                     if let Some(measured) = measured.get(&place) {
                         measured.tell(name, &mut cell);
@@ -161,12 +150,8 @@ impl Lanes {
             told.insert(operation.to_string(), Value::Object(cells));
         }
         let peak = |of: &Storage| rounded(of.pids().into_iter().map(processes::peak_mib).sum());
-        told.insert(
-            "peak_mib".to_owned(),
-            json!({
-                "upstream": peak(storages.0), "ours": peak(storages.1),
-            }),
-        );
+        let peaks = storages.iter().map(|one| (one.name.clone(), json!(peak(one))));
+        told.insert("peak_mib".to_owned(), Value::Object(peaks.collect()));
         told.insert("bare_barbican".to_owned(), bare.clone());
         told.insert("load_average".to_owned(), json!([load, load_average()]));
         Value::Object(told)

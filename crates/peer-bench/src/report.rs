@@ -8,9 +8,19 @@ use std::fmt::Write as _;
 /// The grounds, by their names in the document.
 pub const GROUNDS: [&str; 2] = ["real", "simulated"];
 const OPERATIONS: [&str; 3] = ["initiate", "accept", "cancel"];
+/// An offer and its accept, one after the other: reckoned from the figures of both.
+const HAND_OVER: &str = "hand_over";
+/// This service on SQLite, where it was measured; `ours` keeps its rows where upstream does.
+const ON_SQLITE: &str = "ours_on_sqlite";
 
-/// Adds the ratios to every cell, and what the simulator is to the real Barbican.
+/// Adds whole hand-overs, the ratios to every cell, and what the simulator is to the real Barbican.
 pub fn complete(document: &mut Map<String, Value>) {
+    for ground in GROUNDS {
+        if let Some(figures) = document.get_mut(ground).and_then(Value::as_object_mut) {
+            let whole = hand_overs(figures);
+            figures.insert(HAND_OVER.to_owned(), whole);
+        }
+    }
     for (ground, operation, concurrency) in places() {
         let Some(cell) = document
             .get_mut(ground)
@@ -21,8 +31,13 @@ pub fn complete(document: &mut Map<String, Value>) {
         let rate = |name: &str| cell.get(name).and_then(Value::as_f64);
         let (upstream, ours, floor) =
             (rate("upstream_per_s"), rate("ours_per_s"), rate("floor_per_s"));
+        let on_sqlite = rate(&format!("{ON_SQLITE}_per_s"));
         cell.insert("ours_to_upstream".to_owned(), json!(ratio(ours, upstream)));
         cell.insert("floor_to_ours".to_owned(), json!(ratio(floor, ours)));
+        if on_sqlite.is_some() {
+            let times = json!(ratio(on_sqlite, upstream));
+            cell.insert(format!("{ON_SQLITE}_to_upstream"), times);
+        }
     }
     let bare = |ground: &str, what: &str| document.get(ground)?["bare_barbican"][what].as_f64();
     let times = |what: &str| ratio(bare("simulated", what), bare("real", what));
@@ -37,10 +52,43 @@ fn ratio(above: Option<f64>, below: Option<f64>) -> Option<f64> {
     Some(rounded(above? / below.filter(|below| *below > 0.0)?))
 }
 
+/// Of each contender, at each concurrency: how many whole hand-overs it does in a second, and what
+/// one takes of its processor and asks of Barbican.
+fn hand_overs(figures: &Map<String, Value>) -> Value {
+    let [initiate, accept] = ["initiate", "accept"].map(|operation| figures.get(operation));
+    let mut whole = Map::new();
+    for (concurrency, first) in initiate.and_then(Value::as_object).into_iter().flatten() {
+        let Some(second) = accept.and_then(|accept| accept.get(concurrency)) else { continue };
+        let mut cell = Map::new();
+        for who in ["upstream", "ours", ON_SQLITE, "floor"] {
+            let both = |what: &str| {
+                let what = format!("{who}_{what}");
+                Some((first[&what].as_f64()?, second[&what].as_f64()?))
+            };
+            if let Some((one, two)) = both("per_s").filter(|(one, two)| one * two > 0.0) {
+                let rate = 1.0 / (1.0 / one + 1.0 / two);
+                cell.insert(format!("{who}_per_s"), json!(rounded(rate)));
+            }
+            for what in ["cpu_ms", "barbican_requests"] {
+                if let Some((one, two)) = both(what) {
+                    cell.insert(format!("{who}_{what}"), json!(rounded(one + two)));
+                }
+            }
+        }
+        whole.insert(concurrency.clone(), Value::Object(cell));
+    }
+    Value::Object(whole)
+}
+
+/// What is compared, one below the other.
+fn rows() -> impl Iterator<Item = &'static str> {
+    OPERATIONS.into_iter().chain([HAND_OVER])
+}
+
 fn places() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
     const NAMES: [&str; 3] = ["c1", "c8", "c32"];
     GROUNDS.into_iter().flat_map(|ground| {
-        OPERATIONS.into_iter().flat_map(move |operation| {
+        rows().flat_map(move |operation| {
             NAMES.into_iter().map(move |concurrency| (ground, operation, concurrency))
         })
     })
@@ -72,12 +120,19 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
     let _ = writeln!(text, "  the machine does other work, too: read the ratios");
     let _ = writeln!(
         text,
-        "{:13}|{:^23}|{:^17}|{:^35}|{:^17}|{:^14}",
-        "", "operations a second", "ratio", "p50 / p95 / p99 ms", "Barbican requests", "CPU ms"
+        "{:13}|{:^23}|{:^17}|{:^35}|{:^17}|{:^14}|{:^22}",
+        "",
+        "operations a second",
+        "ratio",
+        "p50 / p95 / p99 ms",
+        "Barbican requests",
+        "CPU ms",
+        "ours on SQLite"
     );
     let _ = writeln!(
         text,
-        "{:9} {:>3}|{:>8}{:>8}{:>7}|{:>8}{:>9}|{:>18}{:>17}|{:>6}{:>6}{:>5}|{:>8}{:>6}",
+        "{:9} {:>3}|{:>8}{:>8}{:>7}|{:>8}{:>9}|{:>18}{:>17}|{:>6}{:>6}{:>5}|{:>8}{:>6}|{:>8}{:>7}\
+         {:>7}",
         "",
         "at",
         "upstream",
@@ -91,19 +146,33 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
         "ours",
         "flr",
         "upstream",
-        "ours"
+        "ours",
+        "a second",
+        "to up",
+        "CPU ms"
     );
-    for operation in OPERATIONS {
+    for operation in rows() {
         for (concurrency, cell) in cells(figures, operation) {
             let of = |name: &str| number(&cell[name]);
             let latencies = |who: &str| {
-                let of = |what: &str| number(&cell[format!("{who}_{what}_ms")]);
-                format!("{:.0}/{:.0}/{:.0}", of("p50"), of("p95"), of("p99"))
+                let of = |what: &str| cell[format!("{who}_{what}_ms")].as_f64();
+                match (of("p50"), of("p95"), of("p99")) {
+                    (Some(p50), Some(p95), Some(p99)) => format!("{p50:.0}/{p95:.0}/{p99:.0}"),
+                    _ => String::new(),
+                }
+            };
+            let on_sqlite = match cell[format!("{ON_SQLITE}_per_s")].as_f64() {
+                Some(rate) => format!(
+                    "{rate:>8.1}{:>7.1}{:>7.1}",
+                    of(&format!("{ON_SQLITE}_to_upstream")),
+                    of(&format!("{ON_SQLITE}_cpu_ms"))
+                ),
+                None => String::new(),
             };
             let _ = writeln!(
                 text,
                 "{operation:9} {concurrency:>3}|{:>8.1}{:>8.1}{:>7.1}|{:>8.1}{:>9.2}|{:>18}{:>17}\
-                 |{:>6.1}{:>6.1}{:>5.1}|{:>8.0}{:>6.1}",
+                 |{:>6.1}{:>6.1}{:>5.1}|{:>8.0}{:>6.1}|{on_sqlite}",
                 of("upstream_per_s"),
                 of("ours_per_s"),
                 of("floor_per_s"),
@@ -117,7 +186,7 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
                 of("upstream_cpu_ms"),
                 of("ours_cpu_ms"),
             );
-            for who in ["upstream", "ours", "floor"] {
+            for who in ["upstream", "ours", ON_SQLITE, "floor"] {
                 if of(&format!("{who}_errors")) > 0.0 {
                     let first = cell[format!("{who}_first_error")].as_str().unwrap_or_default();
                     let count = of(&format!("{who}_errors"));
@@ -126,13 +195,9 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
             }
         }
     }
-    let peak = &figures["peak_mib"];
-    let _ = writeln!(
-        text,
-        "peak memory: upstream {:.0} MiB, ours {:.0} MiB\n",
-        number(&peak["upstream"]),
-        number(&peak["ours"])
-    );
+    let peaks = figures["peak_mib"].as_object().into_iter().flatten();
+    let peaks: Vec<_> = peaks.map(|(who, mib)| format!("{who} {:.0} MiB", number(mib))).collect();
+    let _ = writeln!(text, "peak memory: {}\n", peaks.join(", "));
 }
 
 /// What was measured of an operation, by the number of requests at once.
@@ -153,7 +218,12 @@ fn number(value: &Value) -> f64 {
 pub fn plot(document: &Map<String, Value>) -> String {
     let mut plot = Plot::new(
         "Hand-overs of an encrypted volume: operations a second, by concurrency",
-        &["upstream cinder-api 29", "volume-transfer", "floor: five bare requests"],
+        &[
+            "upstream cinder-api 29",
+            "volume-transfer",
+            "floor: bare requests",
+            "volume-transfer on SQLite",
+        ],
     );
     for ground in GROUNDS {
         let Some(figures) = document.get(ground) else { continue };
@@ -162,7 +232,12 @@ pub fn plot(document: &Map<String, Value>) -> String {
                 let of = |name: &str| number(&cell[name]);
                 Group {
                     label: format!("{operation} {concurrency}"),
-                    values: vec![of("upstream_per_s"), of("ours_per_s"), of("floor_per_s")],
+                    values: vec![
+                        of("upstream_per_s"),
+                        of("ours_per_s"),
+                        of("floor_per_s"),
+                        of(&format!("{ON_SQLITE}_per_s")),
+                    ],
                 }
             })
         });
@@ -179,6 +254,7 @@ mod tests {
         let figures = |rate: f64, bare: f64| {
             let cell = json!({
                 "upstream_per_s": rate, "ours_per_s": 10.0 * rate, "floor_per_s": 11.0 * rate,
+                "ours_on_sqlite_per_s": 20.0 * rate, "ours_cpu_ms": 1.5,
             });
             let cells = json!({"c1": cell, "c8": cell, "c32": cell});
             json!({"initiate": cells, "accept": cells, "cancel": cells, "bare_barbican":
@@ -198,7 +274,11 @@ mod tests {
             let cell = &document[ground][operation][concurrency];
             assert_eq!(cell["ours_to_upstream"], 10.0, "{ground} {operation} {concurrency}");
             assert_eq!(cell["floor_to_ours"], 1.1, "{ground} {operation} {concurrency}");
+            assert_eq!(cell["ours_on_sqlite_to_upstream"], 20.0, "{ground} {operation}");
         }
+        // Half as many hand-overs as operations, and each takes what two operations take.
+        let whole = &document["real"]["hand_over"]["c8"];
+        assert_eq!((&whole["ours_per_s"], &whole["ours_cpu_ms"]), (&json!(10.0), &json!(3.0)));
         let ratios = json!({"post_secret": 100.0, "get_payload": 100.0});
         assert_eq!(document["simulator_vs_barbican"], ratios);
     }
