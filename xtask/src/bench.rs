@@ -1,4 +1,5 @@
-//! `cargo xtask bench`: the benchmarks of `benches/`, and `docs/benchmarks.md` of what they found.
+//! `cargo xtask bench`: the benchmarks of `benches/`, and `docs/benchmarks.md` of what they, and
+//! `bench-peers` and `bench-growth` before them, have found.
 //!
 //! Criterion measures and keeps its estimates under `target/criterion`; they are read from there.
 //! The store's benchmarks get a MariaDB and a PostgreSQL of `cargo xtask services`, on databases
@@ -13,10 +14,29 @@ use peer_bench::{Group, Plot};
 use serde::Deserialize;
 
 use crate::workspace::Workspace;
-use crate::{process, services};
+use crate::{bench_growth, bench_peers, process, services};
 
 const PAGE: &str = "docs/benchmarks.md";
-const QUICK: &str = "VOLUME_TRANSFER_BENCH_QUICK";
+
+const PEERS: &str = "
+## Beside upstream
+
+Written by `cargo xtask bench-peers`, which see for what is done: upstream's cinder-api 29, this
+service, and bare requests to Barbican (the floor), in turns, before the same Keystone and Barbican.
+Upstream and ours keep their rows in one MariaDB; *ours on SQLite* keeps them in a file. A hand-over
+is an offer and its accept; what is said of it is reckoned from both.
+
+![Beside upstream](peers.svg)
+";
+const GROWTH: &str = "
+## Beside ever more rows
+
+Written by `cargo xtask bench-growth`: this service beside so many volumes, and ten times as many
+transfers that have ended, in so many replicas, before the simulator. All take turns; *to first* is
+the rate divided by that of the first line of its kind.
+
+![Beside ever more rows](growth.svg)
+";
 
 /// How to run them.
 #[derive(Debug, clap::Args)]
@@ -57,31 +77,43 @@ struct Found {
 /// # Errors
 /// When one fails, or what criterion wrote cannot be read.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let mut bench = workspace.cargo(["bench", "--quiet", "-p", "benches", "--bench", "all", "--"]);
-    bench.args(&options.part);
-    if options.quick {
-        return process::run(bench.arg("--test").env(QUICK, "1"));
-    }
     let results = workspace.target.join("criterion");
     if !options.page {
-        if options.part.is_none() && results.exists() {
+        let is_whole = options.part.is_none() && !options.quick;
+        if is_whole && results.exists() {
             std::fs::remove_dir_all(&results).with_context(|| results.display().to_string())?;
         }
+        let how = if options.quick { "test" } else { "bench" };
+        let mut bench = workspace.cargo([how, "--quiet", "-p", "benches", "--bench", "all", "--"]);
+        bench.args(&options.part);
         let lent = [services::postgresql(workspace)?, services::mariadb(workspace)?];
         for (server, variable) in lent.iter().zip(["POSTGRESQL", "MARIADB"]) {
             bench.env(format!("VOLUME_TRANSFER_BENCH_{variable}"), server.fresh_database()?);
         }
         process::run(&mut bench)?;
     }
-    write_page(workspace, &results)
+    if options.quick { Ok(()) } else { write_page(workspace, &results) }
 }
 
 fn write_page(workspace: &Workspace, results: &Path) -> Result<()> {
     let mut found = Vec::new();
     read_all(results, &mut found)?;
     found.sort_by(|a, b| (&a.group, a.mean as u64).cmp(&(&b.group, b.mean as u64)));
-    std::fs::write(workspace.root.join("docs/benchmarks.svg"), plot(&found))?;
-    std::fs::write(workspace.root.join(PAGE), page(&found))?;
+    let mut text = page(&found);
+    let docs = workspace.root.join("docs");
+    std::fs::write(docs.join("benchmarks.svg"), plot(&found))?;
+    let (peers, growth) = (bench_peers::figures(workspace)?, bench_growth::figures(workspace)?);
+    if !peers.is_empty() {
+        std::fs::write(docs.join("peers.svg"), peer_bench::plot(&peers))?;
+        text.push_str(PEERS);
+        let _ = write!(text, "\n```\n{}```\n", peer_bench::table(&peers));
+    }
+    if !growth.is_empty() {
+        std::fs::write(docs.join("growth.svg"), peer_bench::growth_plot(&growth))?;
+        text.push_str(GROWTH);
+        let _ = write!(text, "\n```\n{}```\n", peer_bench::growth_table(&growth));
+    }
+    std::fs::write(workspace.root.join(PAGE), text)?;
     println!("{PAGE}");
     Ok(())
 }
@@ -142,8 +174,7 @@ fn page(found: &[Found]) -> String {
     let mut page = format!(
         "# Benchmarks\n\n\
          Written by `cargo xtask bench`. One process does everything: the key manager is the \
-         simulator, the database a file\nof SQLite unless its name says otherwise. Against \
-         upstream's cinder-api and bare requests measures\n`cargo xtask bench-peers`.\n\n\
+         simulator, the database a file\nof SQLite unless its name says otherwise.\n\n\
          Machine: {}.\n\n![Benchmarks](benchmarks.svg)\n",
         machine()
     );

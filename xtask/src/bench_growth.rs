@@ -6,16 +6,17 @@
 
 use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use serde_json::{Map, Value};
 
-use crate::bench_peers::{Up, program, script};
-use crate::conformance::empty;
+use crate::bench_peers::{Up, found_in, program, script};
 use crate::workspace::Workspace;
 use crate::{process, services};
 
 /// Volumes that are handed over, in each database.
 const VOLUMES: usize = 1024;
 const REPLICAS: [&str; 2] = ["2", "4"];
+const DATABASES: [&str; 3] = ["sqlite", "postgresql", "mariadb"];
 
 /// What to measure.
 #[derive(Debug, clap::Args)]
@@ -39,18 +40,31 @@ pub(crate) struct Options {
     json: Option<PathBuf>,
 }
 
+/// Where each database has a directory, and its figures.
+fn directory(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("conformance").join("bench-growth")
+}
+
+/// What has been found, on whichever database.
+///
+/// # Errors
+/// When a file of figures cannot be read.
+pub(crate) fn figures(workspace: &Workspace) -> Result<Map<String, Value>> {
+    found_in(&directory(workspace), &DATABASES)
+}
+
 /// Starts, fills, measures, stops and reports.
 ///
 /// # Errors
 /// When there is no such database, or a service does not do its work.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    const DATABASES: [&str; 3] = ["sqlite", "postgresql", "mariadb"];
     let wanted = |name: &&str| options.database.as_ref().is_none_or(|wanted| wanted == name);
     let databases: Vec<_> = DATABASES.into_iter().filter(wanted).collect();
     anyhow::ensure!(!databases.is_empty(), "no such database; there are {DATABASES:?}");
     let build = ["build", "--release", "-p", "volume-transfer", "-p", "peer-bench"];
     process::run(&mut workspace.cargo(build))?;
-    let directory = empty(&workspace.target.join("conformance").join("bench-growth"))?;
+    let directory = directory(workspace);
+    std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
     let mut report = workspace.command(program(workspace, "peer-bench"));
     report.arg("growth");
     for name in databases {

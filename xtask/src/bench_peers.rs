@@ -9,6 +9,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use peer_bench::GROUNDS;
+use serde_json::{Map, Value};
 
 use crate::conformance::{empty, environment, scripts};
 use crate::workspace::Workspace;
@@ -80,7 +82,8 @@ impl Ground {
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let build = ["build", "--release", "-p", "volume-transfer", "-p", "peer-bench"];
     process::run(&mut workspace.cargo(build))?;
-    let directory = empty(&workspace.target.join("conformance").join("bench-peers"))?;
+    let directory = directory(workspace);
+    std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
     let mut report = workspace.command(program(workspace, "peer-bench"));
     report.arg("report").arg("--plot").arg(directory.join("peers.svg"));
     for ground in [Ground::Real, Ground::Simulated] {
@@ -94,6 +97,40 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
         report.arg("--json").arg(std::path::absolute(json)?);
     }
     process::run(&mut report)
+}
+
+/// Where each ground has a directory, and its figures.
+fn directory(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("conformance").join("bench-peers")
+}
+
+/// What has been found, on whichever ground.
+///
+/// # Errors
+/// When a file of figures cannot be read.
+pub(crate) fn figures(workspace: &Workspace) -> Result<Map<String, Value>> {
+    let mut figures = found_in(&directory(workspace), &GROUNDS)?;
+    peer_bench::complete(&mut figures);
+    Ok(figures)
+}
+
+/// The figures in a directory by the names of their files, as far as they are there.
+///
+/// # Errors
+/// When one cannot be read.
+pub(crate) fn found_in(directory: &Path, names: &[&str]) -> Result<Map<String, Value>> {
+    let mut found = Map::new();
+    for name in names {
+        let file = directory.join(name).with_extension("json");
+        if file.exists() {
+            let text =
+                std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+            let figures =
+                serde_json::from_str(&text).with_context(|| file.display().to_string())?;
+            found.insert((*name).to_owned(), figures);
+        }
+    }
+    Ok(found)
 }
 
 /// The figures of one ground.

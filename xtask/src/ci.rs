@@ -74,6 +74,11 @@ const STEPS: &[Step] = &[
         run: services::test,
     },
     Step {
+        name: "bench",
+        about: "every benchmark runs, on each database",
+        run: |w| bench::run(w, &bench::Options::quick()),
+    },
+    Step {
         name: "chaos",
         about: "replicas killed and paused, Barbican failing, the database restarted",
         run: |w| chaos::run(w, &chaos::Options::quick()),
@@ -118,11 +123,6 @@ const NIGHTLY: &[Step] = &[
         name: "audit",
         about: "an audit of a million volumes, with damage planted among them",
         run: |w| load::run(w, "audit-growth", &load::Options::default()),
-    },
-    Step {
-        name: "bench",
-        about: "the benchmarks run",
-        run: |w| bench::run(w, &bench::Options::quick()),
     },
     Step {
         name: "peers",
@@ -230,8 +230,8 @@ mod tests {
             Some("real"),
             None,
             &[
-                "real", "proxies", "beside", "bulk", "overload", "audit", "bench", "peers",
-                "cinder", "damage", "tempest",
+                "real", "proxies", "beside", "bulk", "overload", "audit", "peers", "cinder",
+                "damage", "tempest",
             ],
         );
         check(true, Some("cinder"), None, &["cinder", "damage", "tempest"]);

@@ -60,6 +60,7 @@ const PARTS: &[Part] = &[
             "crates/transfer-engine/src/debts.rs",
             "crates/transfer-engine/src/drive.rs",
             "crates/transfer-engine/src/expiry.rs",
+            "crates/transfer-engine/src/known.rs",
             "crates/transfer-engine/src/lib.rs",
             "crates/transfer-engine/src/measured.rs",
             "crates/transfer-engine/src/recovery.rs",

@@ -1,5 +1,5 @@
-//! Exchanges over sockets: connections kept and reused, HTTP/2 where a TLS server offers it and else
-//! HTTP/1.1, TLS verified by default.
+//! Exchanges over sockets: connections kept and reused, HTTP/2 where a TLS server offers it and
+//! else HTTP/1.1, TLS verified by default.
 //!
 //! Follows no redirect (a token must not travel where a service points) and uses no proxy from
 //! the environment (it would see tokens and keys).

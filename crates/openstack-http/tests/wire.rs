@@ -169,8 +169,8 @@ async fn https_server() -> (Url, String) {
 /// Whom a TLS server has let in.
 type Guest = tokio_rustls::server::TlsStream<TcpStream>;
 
-/// An https server that offers these protocols, with a certificate for `localhost` that no authority
-/// has signed.
+/// An https server that offers these protocols, with a certificate for `localhost` that no
+/// authority has signed.
 async fn https<F: Future<Output = ()> + Send + 'static>(
     offers: &[&[u8]],
     serve: impl Fn(Guest) -> F + Clone + Send + 'static,

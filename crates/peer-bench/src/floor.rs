@@ -1,9 +1,9 @@
 //! The floor: the requests to Barbican that an operation needs, and nothing else.
 //!
-//! They are sent in the order and with the overlap of the service: metadata, unless the key was made
-//! here; then the shell while the payload is read, then the fill; the old secret is deleted behind
-//! the operation's end. No row is written, no token is checked, nothing is looked at: whoever copies
-//! a key through Barbican's API cannot be faster.
+//! They are sent in the order and with the overlap of the service: metadata, unless the key was
+//! made here; then the shell while the payload is read, then the fill; the old secret is deleted
+//! behind the operation's end. No row is written, no token is checked, nothing is looked at:
+//! whoever copies a key through Barbican's API cannot be faster.
 
 use crate::ground::{Login, Logins};
 use crate::wire::{Parts, Reply, Wire};

@@ -5,6 +5,7 @@ use crate::ground::{Logins, Ready, Storage};
 use crate::lane::Lane;
 use crate::load::Operation;
 use crate::measure::{Plan, load_average};
+use crate::plot::{Group, Plot};
 use crate::processes;
 use crate::requests::Requests;
 use crate::wire::Wire;
@@ -111,6 +112,43 @@ pub fn growth_table(document: &Map<String, Value>) -> String {
     text
 }
 
+/// Operations a second as bars, by the number of clients: each database below the other.
+#[must_use]
+pub fn growth_plot(document: &Map<String, Value>) -> String {
+    let storages_of = |figures: &Value| figures["storages"].as_array().cloned().unwrap_or_default();
+    let mut series: Vec<String> = Vec::new();
+    for storage in document.values().flat_map(&storages_of) {
+        let name = named(&storage);
+        if !series.contains(&name) {
+            series.push(name);
+        }
+    }
+    let names: Vec<&str> = series.iter().map(String::as_str).collect();
+    let title = "Operations a second, by clients, beside ever more volumes and in more replicas";
+    let mut plot = Plot::new(title, &names);
+    for (database, figures) in document {
+        let storages = storages_of(figures);
+        let mut groups = Vec::new();
+        for operation in OPERATIONS.iter().map(ToString::to_string) {
+            for clients in clients(&storages) {
+                let bars = series.iter().map(|name| {
+                    let storage = storages.iter().find(|storage| named(storage) == *name);
+                    let cell = storage.and_then(|storage| cell(storage, &operation, clients));
+                    cell.map_or(f64::NAN, |cell| number(&cell["per_s"]))
+                });
+                let label = format!("{operation} {clients}");
+                groups.push(Group { label, values: bars.collect() });
+            }
+        }
+        plot.panel(database, groups);
+    }
+    plot.svg()
+}
+
+fn named(storage: &Value) -> String {
+    format!("{} volumes x{}", storage["volumes"], storage["replicas"])
+}
+
 /// The numbers of clients that were measured, ascending.
 fn clients(storages: &[Value]) -> BTreeSet<u64> {
     let cells = storages.iter().filter_map(|storage| storage["cells"].as_array()).flatten();
@@ -118,13 +156,7 @@ fn clients(storages: &[Value]) -> BTreeSet<u64> {
 }
 
 fn rows(text: &mut String, storages: &[Value], operation: &str, clients: u64) {
-    let cell = |storage: &Value| {
-        let cells = storage["cells"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let found = cells
-            .iter()
-            .find(|cell| cell["operation"] == operation && cell["clients"] == json!(clients));
-        found.cloned()
-    };
+    let cell = |storage| cell(storage, operation, clients);
     let first = storages.first().and_then(cell).map_or(f64::NAN, |cell| number(&cell["per_s"]));
     for storage in storages {
         let Some(cell) = cell(storage) else { continue };
@@ -149,6 +181,11 @@ fn rows(text: &mut String, storages: &[Value], operation: &str, clients: u64) {
     }
 }
 
+fn cell<'a>(storage: &'a Value, operation: &str, clients: u64) -> Option<&'a Value> {
+    let mut cells = storage["cells"].as_array()?.iter();
+    cells.find(|cell| cell["operation"] == operation && cell["clients"] == json!(clients))
+}
+
 fn number(value: &Value) -> f64 {
     value.as_f64().unwrap_or(f64::NAN)
 }
@@ -168,9 +205,14 @@ mod tests {
         let figures = json!({
             "load_average": ["0", "1"], "storages": [storage(1000, 200.0), storage(9000, 190.0)],
         });
-        let table = growth_table(&Map::from_iter([("sqlite".to_owned(), figures)]));
+        let document = Map::from_iter([("sqlite".to_owned(), figures)]);
+        let table = growth_table(&document);
         assert!(table.contains("    200.0      1.00"), "{table}");
         assert!(table.contains("    190.0      0.95"), "{table}");
         assert!(table.contains("the first error: 503"), "{table}");
+        let plot = growth_plot(&document);
+        for told in ["accept 8", "1000 volumes x1", "9000 volumes x1", ">200<", ">190<"] {
+            assert!(plot.contains(told), "{told}: {plot}");
+        }
     }
 }

@@ -25,7 +25,7 @@ mod requests;
 mod wire;
 
 pub use ground::Ready;
-pub use growth::{grow, growth_table};
+pub use growth::{grow, growth_plot, growth_table};
 pub use lane::Bound;
 pub use measure::{Plan, measure};
 pub use plot::{Group, Plot};

@@ -9,7 +9,7 @@ const TOP: f64 = 64.0;
 const PANEL: f64 = 300.0;
 /// Of the bars.
 const HEIGHT: f64 = 210.0;
-const COLOURS: [&str; 4] = ["#b8574b", "#2f6f9f", "#9aa5ad", "#6f8f3f"];
+const COLOURS: [&str; 5] = ["#b8574b", "#2f6f9f", "#9aa5ad", "#6f8f3f", "#c79a3a"];
 
 /// Bars that stand together: one for each series.
 pub struct Group {

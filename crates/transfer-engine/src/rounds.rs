@@ -1,5 +1,5 @@
-//! What is under way in this process, so that it is not begun twice: for a project that which is done
-//! by the way when one of its requests comes, one round at a time; of a hand-over its payments.
+//! What is under way in this process, so that it is not begun twice: of a hand-over its payments,
+//! of a project that which is done by the way when one of its requests comes, a round at a time.
 
 use crate::Engine;
 use std::collections::BTreeSet;
