@@ -6,8 +6,9 @@ use crate::{Caller, Engine, measured};
 use cinder_db::{Committed, DbError, Ended, SettledEnd};
 use openstack_http::Failure;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-use transfer_core::{Authority, Debt, Payment, Refusal, SecretId, Settlement};
+use transfer_core::{Authority, Debt, DebtId, Payment, Refusal, SecretId, Settlement};
 
 /// What a round of payments came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
@@ -40,27 +41,53 @@ impl Ends {
 impl Engine {
     /// Pays what the caller's project owes at this moment, in the background. One round at a time
     /// per project. Only the look-up is waited for, so that the round does not meet the debts that
-    /// the caller's own request is about to make. Those that an earlier request is paying right now
-    /// are left to it.
+    /// the caller's own request is about to make.
     pub async fn pay_debts_of(&self, caller: Caller) {
         let Some(round) = self.begin_round(&self.0.paying, &caller.project) else { return };
         let authority = Authority::Project(caller.project.clone());
         let debts = self.0.store.debts_of(&authority, self.0.options.debts_per_pass).await;
-        let mut debts = debts.unwrap_or_else(|error| {
+        let debts = debts.unwrap_or_else(|error| {
             tracing::warn!(project = %caller.project, %error, "debts could not be looked up");
             Vec::new()
         });
-        debts.retain(|debt| !self.0.settling.is_under_way(&debt.hand_over));
         if debts.is_empty() {
             return;
         }
         let engine = self.clone();
         self.spawn(measured::step("pay_debts"), async move {
-            if let Err(error) = engine.pay(&debts, std::slice::from_ref(&caller)).await {
+            if let Err(error) = engine.pay_those(debts, &authority, &caller).await {
                 tracing::warn!(project = %caller.project, %error, "payments not recorded");
             }
             drop(round);
         });
+    }
+
+    /// Pays each of these debts once. Those that an earlier request is paying just now are left to
+    /// it; what it could not pay is tried when it is done.
+    async fn pay_those(
+        &self,
+        mut debts: Vec<Committed<Debt>>,
+        authority: &Authority,
+        caller: &Caller,
+    ) -> Result<(), DbError> {
+        let callers = std::slice::from_ref(caller);
+        let settling = &self.0.settling;
+        let mut others: Vec<(DebtId, CancellationToken)> = Vec::new();
+        debts.retain(|debt| {
+            let end = settling.end(&debt.hand_over);
+            others.extend(end.clone().map(|end| (debt.id(), end)));
+            end.is_none()
+        });
+        self.pay(&debts, callers).await?;
+        if others.is_empty() {
+            return Ok(());
+        }
+        for (_, end) in &others {
+            end.cancelled().await;
+        }
+        let mut left = self.0.store.debts_of(authority, self.0.options.debts_per_pass).await?;
+        left.retain(|debt| others.iter().any(|(id, _)| *id == debt.id()));
+        self.pay(&left, callers).await.map(|_payments| ())
     }
 
     /// Pays what a hand-over left, while its caller's token is still in memory, and forgets it.

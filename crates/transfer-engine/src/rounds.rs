@@ -2,12 +2,13 @@
 //! of a project that which is done by the way when one of its requests comes, a round at a time.
 
 use crate::Engine;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio_util::sync::CancellationToken;
 use transfer_core::ProjectId;
 
-/// Those of whom a round is under way. Clones share them.
-pub(crate) struct Rounds<K>(Arc<Mutex<BTreeSet<K>>>);
+/// Those of whom a round is under way, each with what tells of its end. Clones share them.
+pub(crate) struct Rounds<K>(Arc<Mutex<BTreeMap<K, CancellationToken>>>);
 
 /// A round that is under way until it is dropped.
 pub(crate) struct Round<K: Ord> {
@@ -24,24 +25,31 @@ impl<K> Default for Rounds<K> {
 impl<K: Ord + Clone> Rounds<K> {
     /// Begins one, unless one is under way.
     pub(crate) fn begin(&self, of: &K) -> Option<Round<K>> {
-        let is_first = self.under_way().insert(of.clone());
-        is_first.then(|| Round { rounds: Self(Arc::clone(&self.0)), of: of.clone() })
+        let mut under_way = self.under_way();
+        if under_way.contains_key(of) {
+            return None;
+        }
+        under_way.insert(of.clone(), CancellationToken::new());
+        Some(Round { rounds: Self(Arc::clone(&self.0)), of: of.clone() })
     }
 
-    pub(crate) fn is_under_way(&self, of: &K) -> bool {
-        self.under_way().contains(of)
+    /// The end of the one that is under way, if one is.
+    pub(crate) fn end(&self, of: &K) -> Option<CancellationToken> {
+        self.under_way().get(of).cloned()
     }
 }
 
 impl<K> Rounds<K> {
-    fn under_way(&self) -> MutexGuard<'_, BTreeSet<K>> {
+    fn under_way(&self) -> MutexGuard<'_, BTreeMap<K, CancellationToken>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<K: Ord> Drop for Round<K> {
     fn drop(&mut self) {
-        self.rounds.under_way().remove(&self.of);
+        if let Some(over) = self.rounds.under_way().remove(&self.of) {
+            over.cancel();
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::bench::{Bench, SOON, options, together};
 use simulator::Service;
-use simulator::faults::Action;
+use simulator::faults::{Action, Rule};
 use std::time::Duration;
 use transfer_core::invariants::OfferFate;
 use transfer_engine::TransferError;
@@ -75,16 +75,26 @@ async fn the_old_secret_is_deleted_off_the_callers_path() {
     assert_eq!(bench.at_rest().await.debts, []);
 }
 
+/// While a request pays, the next one of its project leaves it alone, and tries once more what came
+/// to nothing.
 #[tokio::test]
-async fn what_a_request_is_paying_already_the_next_one_of_its_project_leaves_alone() {
-    let bench = Bench::new().await;
-    let delete = bench.fail(Action::HoldBefore, "DELETE", SECRET);
-    bench.initiate().await.unwrap();
-    delete.reached().await;
-    bench.engine.pay_debts_of(bench.x.clone()).await;
-    delete.release();
-    assert_eq!(bench.at_rest().await.debts, []);
-    assert_eq!(asked(&bench, "DELETE", SECRET), 1);
+async fn a_debt_is_not_paid_twice_at_the_same_time() {
+    let forbidden = Action::Answer { status: 403, retry_after: None };
+    for (fails, deletes) in [(false, 3), (true, 4)] {
+        let bench = Bench::with_three_keys(options()).await;
+        if fails {
+            bench.fail(forbidden, "DELETE", SECRET);
+        }
+        let last = Rule::on(Service::Barbican, Action::HoldBefore).method("DELETE");
+        let last = bench.simulator.faults().add(last.template(SECRET).nth(2));
+        bench.initiate().await.unwrap();
+        last.reached().await;
+        bench.engine.pay_debts_of(bench.x.clone()).await;
+        last.release();
+        assert!(bench.engine.shut_down(SOON).await);
+        assert_eq!(bench.world().await.debts, []);
+        assert_eq!(asked(&bench, "DELETE", SECRET), deletes);
+    }
 }
 
 /// Whoever made a secret knows what it is: only a key that this engine has not made is asked for.

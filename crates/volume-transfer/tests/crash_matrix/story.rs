@@ -78,12 +78,15 @@ impl Story {
         Ok(())
     }
 
-    /// What has to be before the operation can be.
-    pub(crate) async fn prepare(&self, operation: Operation) -> anyhow::Result<()> {
+    /// What has to be before the operation can be. The server remembers nothing of that, so that it
+    /// has the most to ask.
+    pub(crate) async fn prepare(&mut self, operation: Operation) -> anyhow::Result<()> {
         match operation {
             Operation::Initiate | Operation::Restore => Ok(()),
             Operation::Accept | Operation::Cancel => {
                 self.offer_again().await?;
+                self.server.take().context("no server")?.kill().await?;
+                self.server = Some(self.stage.start_server(&ServerOptions::default()).await?);
                 self.stage.showed_auth_key(&self.volume, &self.y.project).await
             }
         }
@@ -116,20 +119,31 @@ impl Story {
     }
 
     /// The requests that the operation causes on a server that has just started.
-    pub(crate) async fn steps_of(self, operation: Operation) -> anyhow::Result<Vec<Step>> {
+    pub(crate) async fn steps_of(mut self, operation: Operation) -> anyhow::Result<Vec<Step>> {
         self.prepare(operation).await?;
         self.record(operation).await
     }
 
-    /// The requests that it causes once tokens are cached.
-    pub(crate) async fn warm_steps_of(self, operation: Operation) -> anyhow::Result<Vec<Step>> {
-        self.offer_again().await?;
-        for user in [&self.x, &self.y] {
-            user.offers(&self.url()?).await?.expect(200)?;
+    /// The requests that it causes once tokens are cached, whether the server itself has made the
+    /// key or has never seen it.
+    pub(crate) async fn warm_steps_of(
+        mut self,
+        operation: Operation,
+        is_known: bool,
+    ) -> anyhow::Result<Vec<Step>> {
+        if operation != Operation::Initiate || is_known {
+            self.offer_again().await?;
         }
-        if operation == Operation::Initiate {
+        if operation == Operation::Initiate && is_known {
             self.act(Operation::Cancel, &self.url()?).await?.expect(202)?;
             self.stage.rest().await?;
+        }
+        if !is_known {
+            self.server.take().context("no server")?.kill().await?;
+            self.server = Some(self.stage.start_server(&ServerOptions::default()).await?);
+        }
+        for user in [&self.x, &self.y] {
+            user.offers(&self.url()?).await?.expect(200)?;
         }
         self.record(operation).await
     }
