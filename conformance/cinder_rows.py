@@ -43,8 +43,9 @@ def order_key(connection):
 class SqliteFile:
     """The file of a `sqlite:///` address."""
 
-    # a random id, one of a thousand projects, and n from 0 to below the value
-    UUID = "lower(hex(randomblob(16)))"
+    # the n-th id, one of a thousand projects, and n from 0 to below the value; ids ascend, which is
+    # quick, and ten million of them are spread over all there are
+    UUID = "printf('%08x-0000-4000-8000-%012x', n * 400, n)"
     PROJECT = "'project' || (n % 1000)"
     NUMBERS = """(with recursive numbers(n) as
         (select 0 union all select n + 1 from numbers where n + 1 < ?) select n from numbers)"""
@@ -66,7 +67,7 @@ class SqliteFile:
 class MariadbServer:
     """The database of a `mysql+pymysql://` address."""
 
-    UUID = "uuid()"
+    UUID = "lower(concat(lpad(hex(n * 400), 8, '0'), '-0000-4000-8000-', lpad(hex(n), 12, '0')))"
     PROJECT = "concat('project', mod(n, 1000))"
     NUMBERS = "(select seq as n from seq_0_to_100000000 where seq < ?) as numbers"
 
@@ -97,9 +98,9 @@ class MariadbServer:
 class PostgresqlServer:
     """The database of a `postgresql+psycopg2://` address."""
 
-    UUID = "gen_random_uuid()"
+    UUID = "lpad(to_hex(n * 400), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(n), 12, '0')"
     PROJECT = "'project' || mod(n, 1000)"
-    NUMBERS = "generate_series(0, ? - 1) as numbers(n)"
+    NUMBERS = "generate_series(0::bigint, ? - 1) as numbers(n)"
 
     def __init__(self, url):
         self.url = url

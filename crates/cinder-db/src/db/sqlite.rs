@@ -46,8 +46,7 @@ pub(super) enum Reader {
 impl Sqlite {
     /// Opens the file; keeps up to `most` connections for readers.
     pub(super) fn open(file: SqliteFile, most: u32) -> Result<Self, ConnectError> {
-        let open = || Connection::open(&file);
-        let first = open().map_err(|error| ConnectError::Open {
+        let first = Connection::open_to_write(&file).map_err(|error| ConnectError::Open {
             place: file.path.clone(),
             why: error.to_string(),
         })?;

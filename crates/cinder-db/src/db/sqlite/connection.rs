@@ -15,6 +15,9 @@ use std::time::Duration;
 /// How long a writer waits for a writer of another process.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How much of the database the connection for writers keeps in memory.
+const WRITERS_CACHE_KIB: i64 = 8192;
+
 /// Compiled statements that a connection keeps: more than there are.
 const STATEMENTS: usize = 256;
 
@@ -53,6 +56,14 @@ impl Connection {
         Ok(Self { sqlite: Mutex::new(sqlite), has_log: mode == "wal" })
     }
 
+    /// One for writers. They need the upper parts of every index again and again, and in a large
+    /// database these are more than a connection keeps unless it is told.
+    pub(super) fn open_to_write(file: &SqliteFile) -> Result<Self, rusqlite::Error> {
+        let connection = Self::open(file)?;
+        connection.sqlite().pragma_update(None, "cache_size", -WRITERS_CACHE_KIB)?;
+        Ok(connection)
+    }
+
     fn sqlite(&self) -> MutexGuard<'_, rusqlite::Connection> {
         self.sqlite.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -62,9 +73,9 @@ impl Connection {
         self.has_log
     }
 
-    /// Runs statements without values and results.
+    /// Runs a statement without values and results.
     pub(super) fn run(&self, sql: &str) -> Result<(), DbError> {
-        Ok(self.sqlite().execute_batch(sql)?)
+        run(&self.sqlite(), sql).map_err(DbError::from)
     }
 
     /// Rolls back, if a transaction is open.
@@ -116,7 +127,7 @@ impl Connection {
     fn try_to_begin(&self, begin: &str) -> Result<(), rusqlite::Error> {
         let sqlite = self.sqlite();
         sqlite.busy_timeout(Duration::ZERO)?;
-        let begun = sqlite.execute_batch(begin);
+        let begun = run(&sqlite, begin);
         sqlite.busy_timeout(BUSY_TIMEOUT)?;
         begun
     }
@@ -135,6 +146,10 @@ pub(super) async fn on_a_thread<T: Send + 'static>(
 ) -> Result<T, DbError> {
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|_ended| DbError::Database("the runtime ended meanwhile".to_owned()))
+}
+
+fn run(sqlite: &rusqlite::Connection, sql: &str) -> Result<(), rusqlite::Error> {
+    sqlite.prepare_cached(sql)?.raw_execute().map(|_rows| ())
 }
 
 fn prepare<'a>(

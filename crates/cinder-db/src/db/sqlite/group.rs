@@ -19,7 +19,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, oneshot};
 
 const BEGIN_PART: &str = "SAVEPOINT part";
 const END_PART: &str = "RELEASE part";
-const UNDO_PART: &str = "ROLLBACK TO part; RELEASE part";
+const UNDO_PART: &str = "ROLLBACK TO part";
 
 /// The groups of one database, one after another, on one connection.
 #[derive(Clone, Debug)]
@@ -109,7 +109,7 @@ impl Groups {
         match group.connection.take() {
             _any if group.state == State::Closed => Err(closed()),
             Some(connection) => Ok(connection),
-            None => Ok(Connection::open(&self.file)?),
+            None => Ok(Connection::open_to_write(&self.file)?),
         }
     }
 
@@ -137,7 +137,7 @@ impl Group {
     /// Undoes a part that was not ended, and ends a group that is lost.
     fn tidy(&mut self) {
         if self.state == State::Part {
-            let undone = self.run(UNDO_PART).is_ok();
+            let undone = self.run(UNDO_PART).and_then(|()| self.run(END_PART)).is_ok();
             self.state = if undone { State::Sound } else { State::Lost };
         }
         if matches!(self.state, State::First | State::Lost) {
@@ -334,7 +334,8 @@ mod tests {
     async fn a_writer_of_another_process_is_waited_for() {
         let fixture = Fixture::new();
         let other = Connection::open(&fixture.groups.file).unwrap();
-        other.run("BEGIN IMMEDIATE; INSERT INTO t VALUES (1)").unwrap();
+        other.run("BEGIN IMMEDIATE").unwrap();
+        other.run("INSERT INTO t VALUES (1)").unwrap();
         let mut joining = Box::pin(fixture.part(2));
         assert!(futures::FutureExt::now_or_never(joining.as_mut()).is_none());
         other.run("COMMIT").unwrap();
