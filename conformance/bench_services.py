@@ -143,14 +143,13 @@ def seed(ground, donor, rows, count):
 
 
 def beside_upstream(ground, given, donor):
-    """Upstream and this service, each on a database of its own; before the simulator, which is no
-    bottleneck, this service on SQLite, too, which upstream does not stand."""
+    """Upstream and this service, each on a database of its own; and this service on SQLite, too,
+    which upstream does not stand."""
     for name in ("cinder", "volume_transfer"):
         server(ground.server).create(name)
-    started = [upstream(ground, given.cinder), ours(ground, given.binary)]
-    if given.services is None:
-        storage, rows = ours(ground, given.binary, "on_sqlite", on_sqlite=True)
-        started.append(({**storage, "name": "ours_on_sqlite"}, rows))
+    storage, rows = ours(ground, given.binary, "on_sqlite", on_sqlite=True)
+    started = [upstream(ground, given.cinder), ours(ground, given.binary),
+               ({**storage, "name": "ours_on_sqlite"}, rows)]
     counts = [*given.volumes, given.volumes[-1]]
     for (storage, rows), count in zip(started, counts):
         volumes, _ = seed(ground, donor, rows, count)

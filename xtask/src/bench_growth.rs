@@ -27,10 +27,10 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1_000, 100_000, 1_000_000])]
     volumes: Vec<u64>,
     /// About how long a batch of operations takes
-    #[arg(long, value_name = "S", default_value_t = 1.5)]
+    #[arg(long, value_name = "S", default_value_t = 1.0)]
     seconds: f64,
     /// Clients at once, one number after the other
-    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 8, 32, 128, 256])]
+    #[arg(long, value_name = "N", num_args = 1.., default_values_t = [1, 8, 64, 256])]
     clients: Vec<usize>,
     /// Rounds at each number of clients
     #[arg(long, value_name = "N", default_value_t = 3)]

@@ -17,6 +17,8 @@ use std::fmt::Write as _;
 /// At once in the round before the first.
 const WARM: usize = 8;
 const OPERATIONS: [Operation; 3] = [Operation::Initiate, Operation::Accept, Operation::Cancel];
+/// An offer and its accept, one after the other: reckoned from the figures of both.
+const HAND_OVER: &str = "hand-over";
 
 /// Measures all storages of the ground in turns, and tells all figures until then after each
 /// number of clients.
@@ -94,9 +96,9 @@ pub fn growth_table(document: &Map<String, Value>) -> String {
             "errors"
         );
         let storages = figures["storages"].as_array().map(Vec::as_slice).unwrap_or_default();
-        for operation in OPERATIONS {
+        for operation in told() {
             for clients in clients(storages) {
-                rows(&mut text, storages, &operation.to_string(), clients);
+                rows(&mut text, storages, &operation, clients);
             }
         }
         for storage in storages {
@@ -129,7 +131,7 @@ pub fn growth_plot(document: &Map<String, Value>) -> String {
     for (database, figures) in document {
         let storages = storages_of(figures);
         let mut groups = Vec::new();
-        for operation in OPERATIONS.iter().map(ToString::to_string) {
+        for operation in told() {
             for clients in clients(&storages) {
                 let bars = series.iter().map(|name| {
                     let storage = storages.iter().find(|storage| named(storage) == *name);
@@ -149,6 +151,11 @@ fn named(storage: &Value) -> String {
     format!("{} volumes x{}", storage["volumes"], storage["replicas"])
 }
 
+/// What is told of each storage, one below the other.
+fn told() -> impl Iterator<Item = String> {
+    OPERATIONS.iter().map(ToString::to_string).chain([HAND_OVER.to_owned()])
+}
+
 /// The numbers of clients that were measured, ascending.
 fn clients(storages: &[Value]) -> BTreeSet<u64> {
     let cells = storages.iter().filter_map(|storage| storage["cells"].as_array()).flatten();
@@ -161,17 +168,19 @@ fn rows(text: &mut String, storages: &[Value], operation: &str, clients: u64) {
     for storage in storages {
         let Some(cell) = cell(storage) else { continue };
         let of = |name: &str| number(&cell[name]);
+        // Two operations one after the other have no latencies of their own.
+        let shown = |name: &str| cell[name].as_f64().map_or(String::new(), |ms| format!("{ms:.1}"));
         let _ = writeln!(
             text,
-            "{:>9} {:>8} {operation:9} {clients:>7} |{:>9.1}{:>10.2} |{:>9.1}{:>9.1}{:>9.1} \
+            "{:>9} {:>8} {operation:9} {clients:>7} |{:>9.1}{:>10.2} |{:>9}{:>9}{:>9} \
              |{:>7.1}{:>7.0}",
             storage["volumes"],
             storage["replicas"],
             of("per_s"),
             of("per_s") / first,
-            of("p50_ms"),
-            of("p95_ms"),
-            of("p99_ms"),
+            shown("p50_ms"),
+            shown("p95_ms"),
+            shown("p99_ms"),
             of("cpu_ms"),
             of("errors"),
         );
@@ -181,9 +190,25 @@ fn rows(text: &mut String, storages: &[Value], operation: &str, clients: u64) {
     }
 }
 
-fn cell<'a>(storage: &'a Value, operation: &str, clients: u64) -> Option<&'a Value> {
+fn cell(storage: &Value, operation: &str, clients: u64) -> Option<Value> {
+    if operation == HAND_OVER {
+        let [offer, accept] = [Operation::Initiate, Operation::Accept]
+            .map(|operation| cell(storage, &operation.to_string(), clients));
+        return Some(one_after_the_other(&offer?, &accept?));
+    }
     let mut cells = storage["cells"].as_array()?.iter();
-    cells.find(|cell| cell["operation"] == operation && cell["clients"] == json!(clients))
+    let found = cells.find(|one| one["operation"] == operation && one["clients"] == json!(clients));
+    found.cloned()
+}
+
+fn one_after_the_other(first: &Value, second: &Value) -> Value {
+    let both = |name: &str| (number(&first[name]), number(&second[name]));
+    let sum = |name: &str| both(name).0 + both(name).1;
+    let (one, other) = both("per_s");
+    json!({
+        "per_s": rounded(1.0 / (1.0 / one + 1.0 / other)),
+        "cpu_ms": rounded(sum("cpu_ms")), "errors": sum("errors"),
+    })
 }
 
 fn number(value: &Value) -> f64 {
@@ -200,6 +225,7 @@ mod tests {
             json!({"volumes": volumes, "replicas": 1, "peak_mib": 20.0, "cells": [
                 {"operation": "accept", "clients": 8, "per_s": rate, "errors": 1,
                  "first_error": "503"},
+                {"operation": "initiate", "clients": 8, "per_s": 2.0 * rate, "errors": 0},
             ]})
         };
         let figures = json!({
@@ -209,6 +235,7 @@ mod tests {
         let table = growth_table(&document);
         assert!(table.contains("    200.0      1.00"), "{table}");
         assert!(table.contains("    190.0      0.95"), "{table}");
+        assert!(table.contains("hand-over       8 |    126.7      0.95"), "{table}");
         assert!(table.contains("the first error: 503"), "{table}");
         let plot = growth_plot(&document);
         for told in ["accept 8", "1000 volumes x1", "9000 volumes x1", ">200<", ">190<"] {

@@ -35,8 +35,9 @@ pub fn complete(document: &mut Map<String, Value>) {
         cell.insert("ours_to_upstream".to_owned(), json!(ratio(ours, upstream)));
         cell.insert("floor_to_ours".to_owned(), json!(ratio(floor, ours)));
         if on_sqlite.is_some() {
-            let times = json!(ratio(on_sqlite, upstream));
-            cell.insert(format!("{ON_SQLITE}_to_upstream"), times);
+            let (times, share) = (ratio(on_sqlite, upstream), ratio(floor, on_sqlite));
+            cell.insert(format!("{ON_SQLITE}_to_upstream"), json!(times));
+            cell.insert(format!("floor_to_{ON_SQLITE}"), json!(share));
         }
     }
     let bare = |ground: &str, what: &str| document.get(ground)?["bare_barbican"][what].as_f64();
@@ -120,7 +121,7 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
     let _ = writeln!(text, "  the machine does other work, too: read the ratios");
     let _ = writeln!(
         text,
-        "{:13}|{:^23}|{:^17}|{:^35}|{:^17}|{:^14}|{:^22}",
+        "{:13}|{:^23}|{:^17}|{:^35}|{:^17}|{:^14}|{:^29}",
         "",
         "operations a second",
         "ratio",
@@ -132,7 +133,7 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
     let _ = writeln!(
         text,
         "{:9} {:>3}|{:>8}{:>8}{:>7}|{:>8}{:>9}|{:>18}{:>17}|{:>6}{:>6}{:>5}|{:>8}{:>6}|{:>8}{:>7}\
-         {:>7}",
+         {:>7}{:>7}",
         "",
         "at",
         "upstream",
@@ -148,7 +149,8 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
         "upstream",
         "ours",
         "a second",
-        "to up",
+        "us:up",
+        "flr:us",
         "CPU ms"
     );
     for operation in rows() {
@@ -163,8 +165,9 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
             };
             let on_sqlite = match cell[format!("{ON_SQLITE}_per_s")].as_f64() {
                 Some(rate) => format!(
-                    "{rate:>8.1}{:>7.1}{:>7.1}",
+                    "{rate:>8.1}{:>7.1}{:>7.2}{:>7.1}",
                     of(&format!("{ON_SQLITE}_to_upstream")),
+                    of(&format!("floor_to_{ON_SQLITE}")),
                     of(&format!("{ON_SQLITE}_cpu_ms"))
                 ),
                 None => String::new(),
@@ -275,6 +278,7 @@ mod tests {
             assert_eq!(cell["ours_to_upstream"], 10.0, "{ground} {operation} {concurrency}");
             assert_eq!(cell["floor_to_ours"], 1.1, "{ground} {operation} {concurrency}");
             assert_eq!(cell["ours_on_sqlite_to_upstream"], 20.0, "{ground} {operation}");
+            assert_eq!(cell["floor_to_ours_on_sqlite"], 0.55, "{ground} {operation}");
         }
         // Half as many hand-overs as operations, and each takes what two operations take.
         let whole = &document["real"]["hand_over"]["c8"];
