@@ -215,7 +215,7 @@ impl Server {
                 for setting in [
                     "listen_addresses=127.0.0.1",
                     "unix_socket_directories=",
-                    "max_connections=200",
+                    "max_connections=800",
                     "fsync=off",
                     "synchronous_commit=off",
                     "full_page_writes=off",
@@ -238,7 +238,7 @@ impl Server {
                     // First: defaults are read before anything else.
                     .args(["--no-defaults", "--skip-name-resolve", "--bind-address=127.0.0.1"])
                     // In the data's directory, where its path is short enough.
-                    .args(["--socket=socket", "--max-connections=300"])
+                    .args(["--socket=socket", "--max-connections=800"])
                     .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"])
                     .arg(format!("--port={port}"))
                     .arg(option("--datadir", &self.data()))
