@@ -229,14 +229,34 @@ impl BlockStorage {
         Ok(set.iter().filter_map(|(name, value)| Some((name.clone(), quota(value)?))).collect())
     }
 
-    /// Whether Barbican refuses the user a look at the project's secrets: then it will let them
-    /// neither store nor read one. Says no where Barbican does not tell.
-    pub(crate) async fn is_refused_keys(&self) -> Result<bool, Failure> {
-        let Some(key_manager) = &self.key_manager else { return Ok(false) };
+    /// What comes of a look at the project's secrets: if Barbican refuses it with 403, it will let
+    /// the user neither store nor read one. Nothing where the catalogue names no Barbican.
+    pub(crate) async fn look_at_keys(&self) -> Result<(), Failure> {
+        let Some(key_manager) = &self.key_manager else { return Ok(()) };
         let issued = self.session.token().await?;
         let look = key_manager.call(Method::GET, "/secrets").query("limit", "1");
-        let told = look.token(&issued.token).send(&[StatusCode::OK]).await;
-        Ok(told.is_err_and(|failure| failure.is_refusal(403)))
+        look.token(&issued.token).send(&[StatusCode::OK]).await.map(|_reply| ())
+    }
+
+    /// The words with which the user is refused any accept at all. Asks to accept an offer that there
+    /// is not: whether the user may is looked at first (cinder: `transfer/api.py` accept).
+    pub(crate) async fn refused_accepts(&self) -> Result<Option<String>, Failure> {
+        let nowhere = TransferId::new(uuid::Uuid::new_v4().to_string());
+        match self.accept(&nowhere, &Password::new("none")).await {
+            Err(Failure::Refused(refusal)) if refusal.status == 403 => Ok(Some(refusal.message)),
+            Ok(()) | Err(Failure::Refused(_)) => Ok(None),
+            Err(unknown) => Err(unknown),
+        }
+    }
+
+    /// The volumes of open offers with this name.
+    ///
+    /// # Errors
+    /// [`Failure`], after some tries.
+    pub async fn offered_as(&self, name: &str) -> Result<BTreeSet<VolumeId>, Failure> {
+        let offers = self.transfers().await?.into_iter();
+        let named = offers.filter(|offer| offer.name.as_deref() == Some(name));
+        Ok(named.map(|offer| offer.volume_id).collect())
     }
 
     /// The newest microversion, if the service says.

@@ -38,8 +38,10 @@ struct Sight {
     quotas: BTreeMap<String, Quota>,
     newest: Option<(u32, u32)>,
     roles: Vec<String>,
-    /// Whom Barbican refuses, of donor and recipient.
-    refused_keys: Vec<&'static str>,
+    /// Who gets nowhere with Barbican, of donor and recipient, and why.
+    no_keys: Vec<(&'static str, Failure)>,
+    /// The words with which the recipient is refused any accept.
+    no_accepts: Option<String>,
 }
 
 /// Looks ahead.
@@ -55,11 +57,9 @@ pub async fn foresee(
     for snapshot in donor.snapshots().await? {
         snapshots.entry(snapshot.volume_id.clone()).or_default().push(snapshot);
     }
-    let mut refused_keys = Vec::new();
+    let mut no_keys = Vec::new();
     for (side, whose) in [(donor, "donor"), (recipient, "recipient")] {
-        if side.is_refused_keys().await? {
-            refused_keys.push(whose);
-        }
+        no_keys.extend(side.look_at_keys().await.err().map(|failure| (whose, failure)));
     }
     let mut foresight = judge(
         volumes,
@@ -69,7 +69,8 @@ pub async fn foresee(
             quotas: recipient.quotas().await?,
             newest: donor.newest().await?,
             roles: recipient.roles().to_vec(),
-            refused_keys,
+            no_keys,
+            no_accepts: recipient.refused_accepts().await?,
         },
     );
     if donor.project() == recipient.project() {
@@ -107,17 +108,24 @@ fn judge(volumes: &[Volume], sight: &Sight) -> Foresight {
         })
     });
     foresight.obstacles.extend(short);
+    if let Some(words) = &sight.no_accepts {
+        foresight.obstacles.push(format!("the recipient may not accept transfers: {words}"));
+    }
     if volumes.iter().any(|volume| volume.encrypted) {
         if let Some((major, minor)) = sight.newest.filter(|newest| !is_new_enough(*newest)) {
             foresight.obstacles.push(format!(
                 "encrypted volumes need microversion 3.70; the service ends at {major}.{minor}"
             ));
         }
-        for whose in &sight.refused_keys {
-            foresight.obstacles.push(format!(
-                "Barbican does not let the {whose} at keys: it takes the role member, or creator \
-                 under its legacy policy"
-            ));
+        for (whose, failure) in &sight.no_keys {
+            foresight.obstacles.push(if failure.is_refusal(403) {
+                format!(
+                    "Barbican does not let the {whose} at keys: it takes the role member, or \
+                     creator under its legacy policy"
+                )
+            } else {
+                format!("whether Barbican lets the {whose} at keys cannot be told: {failure}")
+            });
         }
         if !sight.roles.iter().any(|role| ["creator", "member", "admin"].contains(&role.as_str())) {
             foresight.obstacles.push(format!(
@@ -179,8 +187,13 @@ mod tests {
             quotas: resources.into_iter().map(|name| (name.to_owned(), unlimited)).collect(),
             newest: Some((3, 71)),
             roles: vec!["member".to_owned()],
-            refused_keys: Vec::new(),
+            no_keys: Vec::new(),
+            no_accepts: None,
         }
+    }
+
+    fn refused(status: u16) -> Failure {
+        openstack_http::Refusal { status, message: "no".to_owned() }.into()
     }
 
     fn snapshot(status: &str) -> Snapshot {
@@ -232,7 +245,12 @@ mod tests {
             ),
             (|_, s| s.newest = Some((3, 69)), "the service ends at 3.69"),
             (|_, s| s.roles = vec!["reader".to_owned()], "roles (reader)"),
-            (|_, s| s.refused_keys = vec!["recipient"], "does not let the recipient at keys"),
+            (|_, s| s.no_keys = vec![("recipient", refused(403))], "not let the recipient at keys"),
+            (
+                |_, s| s.no_keys = vec![("donor", Failure::unreadable("a list"))],
+                "whether Barbican lets the donor at keys cannot be told",
+            ),
+            (|_, s| s.no_accepts = Some("no".to_owned()), "may not accept transfers: no"),
         ];
         for (turn, words) in of_all {
             let (mut volume, mut sight) = (volume("a"), sight());

@@ -43,12 +43,12 @@ pub enum Place {
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file system refused.
-    #[error("journal {path}: {source}")]
+    #[error("journal {path}: {said}")]
     Io {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        said: std::io::Error,
     },
     /// Another run has it.
     #[error("journal {0} is in use by another run")]
@@ -92,6 +92,9 @@ struct Head {
     run: String,
     donor: String,
     recipient: String,
+    /// Which volumes were asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    selection: Option<String>,
 }
 
 /// One line: a volume, and how far it is.
@@ -106,6 +109,9 @@ struct Line {
     auth_key: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
+    /// What people call the volume.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
 }
 
 /// An open journal.
@@ -122,6 +128,7 @@ struct Kept {
     /// In the order of the plan.
     order: Vec<VolumeId>,
     places: BTreeMap<VolumeId, Place>,
+    names: BTreeMap<VolumeId, String>,
 }
 
 impl Journal {
@@ -130,14 +137,16 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub fn open(path: &Path, donor: &str, recipient: &str) -> Result<Self, JournalError> {
-        let io = |source| JournalError::Io { path: path.to_owned(), source };
+        let io = |said| JournalError::Io { path: path.to_owned(), said };
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
         let mut file = options.open(path).map_err(io)?;
+        // It is written anew under its own name, whatever leads there.
+        let path = &path.canonicalize().map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(JournalError::InUse(path.to_owned())),
-            Err(TryLockError::Error(source)) => return Err(io(source)),
+            Err(TryLockError::Error(said)) => return Err(io(said)),
         }
         let mode = file.metadata().map_err(io)?.mode() & 0o777;
         if mode & 0o077 != 0 {
@@ -154,6 +163,7 @@ impl Journal {
                 run: uuid::Uuid::new_v4().to_string(),
                 donor: donor.to_owned(),
                 recipient: recipient.to_owned(),
+                selection: None,
             };
             write_line(&mut file, &head).map_err(io)?;
             (head, Vec::new())
@@ -166,9 +176,11 @@ impl Journal {
             file.write_all(b"\n").map_err(io)?;
         }
         let run = head.run.clone();
-        let mut kept = Kept { file, head, order: Vec::new(), places: BTreeMap::new() };
-        for (volume, place) in lines {
+        let (order, places, names) = (Vec::new(), BTreeMap::new(), BTreeMap::new());
+        let mut kept = Kept { file, head, order, places, names };
+        for (volume, place, name) in lines {
             kept.set(&volume, place);
+            kept.names.extend(name.map(|name| (volume, name)));
         }
         Ok(Self { path: path.to_owned(), run, begun_before, kept: Mutex::new(kept) })
     }
@@ -190,15 +202,34 @@ impl Journal {
         kept.order.iter().map(place).collect()
     }
 
-    /// Writes down which volumes are meant: all of them, or none if the process dies meanwhile.
+    /// Which volumes were asked for; none where nobody has planned yet.
+    pub fn selection(&self) -> Option<String> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).head.selection.clone()
+    }
+
+    /// What people call a volume of the plan.
+    pub fn name(&self, volume: &VolumeId) -> Option<String> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).names.get(volume).cloned()
+    }
+
+    /// Writes down which volumes are meant, besides those that are planned already, and what was
+    /// asked for: all of them, or none if the process dies meanwhile.
     ///
     /// # Errors
-    /// [`JournalError`]; no plan is there then.
-    pub fn plan(&self, volumes: impl IntoIterator<Item = VolumeId>) -> Result<(), JournalError> {
+    /// [`JournalError`]; nothing of it is there then.
+    pub fn plan(
+        &self,
+        selection: &str,
+        volumes: impl IntoIterator<Item = (VolumeId, Option<String>)>,
+    ) -> Result<(), JournalError> {
         {
             let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-            for volume in volumes {
-                kept.set(&volume, Place::Planned);
+            kept.head.selection = Some(selection.to_owned());
+            for (volume, name) in volumes {
+                if !kept.places.contains_key(&volume) {
+                    kept.set(&volume, Place::Planned);
+                    kept.names.extend(name.map(|name| (volume, name)));
+                }
             }
         }
         self.tidy()
@@ -210,8 +241,8 @@ impl Journal {
     /// [`JournalError`]: nothing more should be begun then.
     pub fn record(&self, volume: &VolumeId, place: Place) -> Result<(), JournalError> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let written = write_line(&mut kept.file, &Line::new(volume, &place));
-        written.map_err(|source| JournalError::Io { path: self.path.clone(), source })?;
+        let written = write_line(&mut kept.file, &Line::new(volume, &place, None));
+        written.map_err(|said| JournalError::Io { path: self.path.clone(), said })?;
         kept.set(volume, place);
         Ok(())
     }
@@ -221,32 +252,56 @@ impl Journal {
     /// # Errors
     /// [`JournalError`]; the journal is as it was then.
     pub fn tidy(&self) -> Result<(), JournalError> {
-        let io = |source| JournalError::Io { path: self.path.clone(), source };
+        let io = |said| JournalError::Io { path: self.path.clone(), said };
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let mut text = Vec::new();
         write_line(&mut text, &kept.head).map_err(io)?;
         for volume in &kept.order {
-            write_line(&mut text, &Line::new(volume, &kept.places[volume])).map_err(io)?;
+            let name = kept.names.get(volume).cloned();
+            write_line(&mut text, &Line::new(volume, &kept.places[volume], name)).map_err(io)?;
         }
+        let mut old = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
+        match self.write_beside(&text) {
+            Ok(file) => kept.file = file,
+            // Where no other file can be, the keys of offers that have ended go nevertheless.
+            Err(_) if !kept.has_open_offers() => {
+                overwrite(&mut old).map_err(io)?;
+                old.rewind().and_then(|()| old.write_all(&text)).map_err(io)?;
+                old.set_len(text.len() as u64).and_then(|()| old.sync_all()).map_err(io)?;
+                return Ok(());
+            }
+            Err(said) => return Err(io(said)),
+        }
+        // The blocks of the old file may outlive its name; only now does nobody need them.
+        overwrite(&mut old).map_err(io)?;
+        Ok(())
+    }
+
+    /// A file with this text, locked, in the place of the journal.
+    fn write_beside(&self, text: &[u8]) -> std::io::Result<File> {
         let mut beside = self.path.clone().into_os_string();
         beside.push(".new");
         let beside = PathBuf::from(beside);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(true).mode(0o600);
-        let mut file = options.open(&beside).map_err(io)?;
-        file.set_permissions(std::fs::Permissions::from_mode(0o600)).map_err(io)?;
-        file.write_all(&text).and_then(|()| file.sync_all()).map_err(io)?;
-        file.lock().map_err(io)?;
-        let mut old = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
-        std::fs::rename(&beside, &self.path).map_err(io)?;
-        kept.file = file;
-        // The blocks of the old file may outlive its name; only now does nobody need them.
-        overwrite(&mut old).map_err(io)?;
-        Ok(())
+        let mut file = options.open(&beside)?;
+        file.set_permissions(std::fs::Permissions::from_mode(0o600))?;
+        if let Err(error) = file.write_all(text).and_then(|()| file.sync_all()) {
+            // A part of it would only take room.
+            let _ = std::fs::remove_file(&beside);
+            return Err(error);
+        }
+        file.lock()?;
+        std::fs::rename(&beside, &self.path)?;
+        Ok(file)
     }
 }
 
 impl Kept {
+    fn has_open_offers(&self) -> bool {
+        self.places.values().any(|place| matches!(place, Place::Offered { .. }))
+    }
+
     fn set(&mut self, volume: &VolumeId, place: Place) {
         if self.places.insert(volume.clone(), place).is_none() {
             self.order.push(volume.clone());
@@ -255,13 +310,14 @@ impl Kept {
 }
 
 impl Line {
-    fn new(volume: &VolumeId, place: &Place) -> Self {
+    fn new(volume: &VolumeId, place: &Place, name: Option<String>) -> Self {
         let mut line = Self {
             volume: volume.clone(),
             place: String::new(),
             transfer: None,
             auth_key: None,
             reason: None,
+            name,
         };
         line.place = match place {
             Place::Planned => "planned",
@@ -280,7 +336,7 @@ impl Line {
         line
     }
 
-    fn place(self) -> Option<(VolumeId, Place)> {
+    fn place(self) -> Option<(VolumeId, Place, Option<String>)> {
         let place = match (self.place.as_str(), self.transfer, self.auth_key, self.reason) {
             ("planned", None, None, None) => Place::Planned,
             ("offered", Some(transfer), Some(auth_key), None) => {
@@ -290,11 +346,11 @@ impl Line {
             ("failed", None, None, Some(reason)) => Place::Failed { reason },
             _ => return None,
         };
-        Some((self.volume, place))
+        Some((self.volume, place, self.name))
     }
 }
 
-type Lines = Vec<(VolumeId, Place)>;
+type Lines = Vec<(VolumeId, Place, Option<String>)>;
 
 fn read(path: &Path, text: &str) -> Result<(Head, Lines), JournalError> {
     let malformed = |line: usize| JournalError::Malformed { path: path.to_owned(), line };
@@ -345,7 +401,7 @@ mod tests {
 
     fn names(journal: &Journal) -> Vec<String> {
         let name =
-            |(id, place): (VolumeId, Place)| format!("{id} {}", Line::new(&id, &place).place);
+            |(id, place): (VolumeId, Place)| format!("{id} {}", Line::new(&id, &place, None).place);
         journal.places().into_iter().map(name).collect()
     }
 
@@ -355,7 +411,8 @@ mod tests {
         let path = folder.path().join("journal");
         let journal = Journal::open(&path, "x", "y").unwrap();
         assert!(!journal.was_there());
-        journal.plan((0..4).map(volume)).unwrap();
+        let named = |number| (volume(number), (number == 2).then(|| "data".to_owned()));
+        journal.plan("--all", (0..4).map(named)).unwrap();
         journal.record(&volume(1), offered()).unwrap();
         journal.record(&volume(2), offered()).unwrap();
         journal.record(&volume(2), Place::Arrived).unwrap();
@@ -367,6 +424,8 @@ mod tests {
             let again = Journal::open(&path, "x", "y").unwrap();
             assert!(again.was_there());
             assert_eq!(again.offer_name(), name);
+            assert_eq!(again.selection().as_deref(), Some("--all"));
+            assert_eq!(again.name(&volume(2)).as_deref(), Some("data"));
             let expected =
                 ["volume-0 planned", "volume-1 offered", "volume-2 arrived", "volume-3 failed"];
             assert_eq!(names(&again), expected);
@@ -377,6 +436,44 @@ mod tests {
         }
         let other = Journal::open(&path, "x", "z").err().unwrap();
         assert!(matches!(other, JournalError::OtherRun { .. }));
+    }
+
+    #[test]
+    fn what_is_planned_later_comes_behind_what_is_there_and_changes_none_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let journal = Journal::open(&folder.path().join("journal"), "x", "y").unwrap();
+        journal.plan("--all", [(volume(0), None)]).unwrap();
+        journal.record(&volume(0), Place::Arrived).unwrap();
+        journal.plan("--all", [(volume(1), None), (volume(0), None)]).unwrap();
+        assert_eq!(names(&journal), ["volume-0 arrived", "volume-1 planned"]);
+    }
+
+    /// A directory stands where the new file would, as a full disk or a lack of permission would.
+    #[test]
+    fn keys_of_ended_offers_go_even_where_no_other_file_can_be() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("journal");
+        let journal = Journal::open(&path, "x", "y").unwrap();
+        journal.record(&volume(0), offered()).unwrap();
+        std::fs::create_dir(folder.path().join("journal.new")).unwrap();
+        assert!(matches!(journal.tidy(), Err(JournalError::Io { .. })), "it is open");
+        journal.record(&volume(0), Place::Arrived).unwrap();
+        journal.tidy().unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap().matches("0123hush").count(), 0);
+        drop(journal);
+        assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 arrived"]);
+    }
+
+    #[test]
+    fn a_journal_behind_a_link_stays_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let (link, path) = (folder.path().join("link"), folder.path().join("journal"));
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        Journal::open(&link, "x", "y").unwrap().plan("--all", [(volume(0), None)]).unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 planned"]);
     }
 
     #[test]

@@ -202,15 +202,16 @@ impl Mover<'_> {
         Ok(found)
     }
 
+    pub(crate) async fn has_arrived(&self, id: &VolumeId) -> Result<bool, Failure> {
+        let found = self.recipient.volume(id).await?;
+        Ok(of(found, self.recipient.project()).is_some())
+    }
+
     /// Where a volume is; an offer of this run is taken back on the way.
     async fn look(&self, id: &VolumeId) -> Result<Found, Trouble> {
-        // An administrator sees those of others, too, and whose they are.
-        let of = |volume: Option<Volume>, project: &ProjectId| {
-            volume.filter(|volume| volume.project.as_ref().is_none_or(|owner| owner == project))
-        };
         let mut missed = false;
         for _ in 0..LOOKS {
-            if of(self.recipient.volume(id).await?, self.recipient.project()).is_some() {
+            if self.has_arrived(id).await? {
                 return Ok(Found::Arrived);
             }
             let Some(volume) = of(self.donor.volume(id).await?, self.donor.project()) else {
@@ -240,6 +241,11 @@ impl Mover<'_> {
         }
         Err(Trouble::Own("is awaiting-transfer, and there is no offer of it".to_owned()))
     }
+}
+
+/// A volume if it is the project's: an administrator sees those of others, too, and whose they are.
+fn of(volume: Option<Volume>, project: &ProjectId) -> Option<Volume> {
+    volume.filter(|volume| volume.project.as_ref().is_none_or(|owner| owner == project))
 }
 
 /// What is known of a volume on its way.

@@ -46,6 +46,9 @@ pub struct Summary {
     pub left: usize,
     /// Why it stopped before its end, if it did.
     pub stopped: Option<Stopped>,
+    /// Why not all of this could be written down, if it could not. The journal may hold auth keys of
+    /// offers that have ended then.
+    pub unwritten: Option<String>,
     /// What it took.
     pub elapsed: Duration,
 }
@@ -53,7 +56,7 @@ pub struct Summary {
 impl Summary {
     /// Whether every volume has arrived.
     pub fn is_complete(&self) -> bool {
-        self.failed.is_empty() && self.left == 0
+        self.failed.is_empty() && self.left == 0 && self.unwritten.is_none()
     }
 }
 
@@ -65,12 +68,10 @@ struct Counted {
 }
 
 impl Run<'_> {
-    /// Moves what is left. Offers that an earlier run has made are accepted first.
-    ///
-    /// # Errors
-    /// [`JournalError`] when nothing can be written down any more: volumes under way are finished
-    /// as far as they get, and no more are begun.
-    pub async fn go(&self, show: &(dyn Fn(&Event) + Sync)) -> Result<Summary, JournalError> {
+    /// Moves what is left. Offers that an earlier run has made are accepted first. When nothing can
+    /// be written down any more, volumes under way are finished as far as they get, and no more are
+    /// begun.
+    pub async fn go(&self, show: &(dyn Fn(&Event) + Sync)) -> Summary {
         let begun = Instant::now();
         let places = self.journal.places();
         let arrived = |place: &Place| matches!(place, Place::Arrived);
@@ -91,16 +92,14 @@ impl Run<'_> {
             })
             .await;
         let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(error) = counted.broken {
-            return Err(error);
-        }
-        self.journal.tidy()?;
+        let tidied = self.journal.tidy().err();
         let mut summary = Summary {
             arrived: counted.arrived,
             arrived_before,
             failed: Vec::new(),
             left: 0,
             stopped: counted.stopped,
+            unwritten: counted.broken.or(tidied).map(|error| error.to_string()),
             elapsed: begun.elapsed(),
         };
         for (volume, place) in self.journal.places() {
@@ -110,7 +109,23 @@ impl Run<'_> {
                 Place::Planned | Place::Offered { .. } => summary.left += 1,
             }
         }
-        Ok(summary)
+        summary
+    }
+
+    /// Looks whether volumes that an earlier run has given up have arrived nevertheless: another run
+    /// may have brought them.
+    ///
+    /// # Errors
+    /// [`JournalError`] when that cannot be written down.
+    pub async fn forgive(&self) -> Result<(), JournalError> {
+        let is_failed = |place: &Place| matches!(place, Place::Failed { .. });
+        for (volume, _) in self.journal.places().into_iter().filter(|(_, place)| is_failed(place)) {
+            // Where that cannot be told, it stays as it was.
+            if self.mover().has_arrived(&volume).await.unwrap_or(false) {
+                self.journal.record(&volume, Place::Arrived)?;
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn mover(&self) -> Mover<'_> {

@@ -1,7 +1,9 @@
 //! Which of the donor's volumes are meant.
 
 use crate::block_storage::Volume;
+use sha2::{Digest as _, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 use wildmatch::WildMatch;
 
@@ -35,6 +37,22 @@ pub enum SelectionError {
     /// Names that more than one volume has.
     #[error("more than one volume is called {0}: list their ids")]
     Ambiguous(String),
+}
+
+/// As options spell it. A list is told by its digest: the same names in the same order are the same.
+impl fmt::Display for Selection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, type_name, properties, listed } = self;
+        let mut said = Vec::new();
+        said.extend(name.iter().map(|pattern| format!("--name {pattern}")));
+        said.extend(type_name.iter().map(|name| format!("--type {name}")));
+        said.extend(properties.iter().map(|(key, value)| format!("--property {key}={value}")));
+        said.extend(listed.iter().map(|names| {
+            let digest = hex::encode(Sha256::digest(names.join("\n")));
+            format!("--list of {} volumes ({})", names.len(), &digest[..8])
+        }));
+        f.write_str(&if said.is_empty() { "--all".to_owned() } else { said.join(" ") })
+    }
 }
 
 impl Selection {
@@ -102,12 +120,21 @@ fn listed<'a>(names: &[String], volumes: &'a [Volume]) -> Result<Vec<&'a Volume>
     if unknown.is_empty() { Ok(found) } else { Err(SelectionError::Unknown(unknown.join(", "))) }
 }
 
+/// Where a row tells which volume it means, the first that there is; in capitals as well, as the
+/// clients write them.
+const COLUMNS: [&str; 3] = ["id", "volume_id", "name"];
+
 fn of_json(text: &str) -> Result<Vec<String>, String> {
     let rows: Vec<serde_json::Value> =
         serde_json::from_str(text).map_err(|error| format!("is not JSON: {error}"))?;
     let named = |row: &serde_json::Value| {
-        let field =
-            || ["id", "volume_id", "name"].into_iter().find_map(|key| row.get(key)?.as_str());
+        let fields = || row.as_object().into_iter().flatten();
+        let field = || {
+            COLUMNS.into_iter().find_map(|wanted| {
+                let found = fields().find(|(key, _)| key.eq_ignore_ascii_case(wanted));
+                found.and_then(|(_, value)| value.as_str())
+            })
+        };
         row.as_str().or_else(field).map(str::to_owned)
     };
     rows.iter()
@@ -127,8 +154,7 @@ fn of_csv(text: &str) -> Result<Vec<String>, String> {
         .collect::<Result<_, _>>()
         .map_err(|error| format!("is not CSV: {error}"))?;
     let Some(head) = rows.first() else { return Ok(Vec::new()) };
-    let columns = ["id", "volume_id", "name"];
-    let column = columns.into_iter().find_map(|name| {
+    let column = COLUMNS.into_iter().find_map(|name| {
         head.iter().position(|cell| cell.trim_start_matches('\u{feff}').eq_ignore_ascii_case(name))
     });
     let (column, rows) = match column {
@@ -199,11 +225,30 @@ mod tests {
     }
 
     #[test]
+    fn a_selection_is_told_as_options_spell_it() {
+        let list = |names: &[&str]| Selection {
+            listed: Some(names.iter().map(|name| (*name).to_owned()).collect()),
+            ..Selection::default()
+        };
+        assert_eq!(Selection::default().to_string(), "--all");
+        let some = Selection {
+            name: Some("data-*".to_owned()),
+            type_name: Some("luks".to_owned()),
+            properties: vec![("site".to_owned(), "north".to_owned())],
+            listed: None,
+        };
+        assert_eq!(some.to_string(), "--name data-* --type luks --property site=north");
+        assert_eq!(list(&["a", "b"]).to_string(), list(&["a", "b"]).to_string());
+        assert_ne!(list(&["a", "b"]).to_string(), list(&["a", "c"]).to_string());
+    }
+
+    #[test]
     fn lists_are_read_from_json_and_csv() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("list");
         for (text, expected) in [
             (r#"["a", {"id": "b"}, {"name": "c"}]"#, Ok(vec!["a", "b", "c"])),
+            (r#"[{"Name": "x", "ID": "a"}, {"Name": "c"}]"#, Ok(vec!["a", "c"])),
             ("a\nb\n", Ok(vec!["a", "b"])),
             ("Name,Size\nx,1\ny,2\n", Ok(vec!["x", "y"])),
             ("\u{feff}ID,Name\n7,x\n", Ok(vec!["7"])),

@@ -88,7 +88,7 @@ async fn what_an_earlier_run_has_asked_for_is_waited_for() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("journal");
         let mut journal = Journal::open(&file, "x", "y").unwrap();
-        journal.plan(["v".into()]).unwrap();
+        journal.plan("--all", [("v".into(), None)]).unwrap();
         journal.record(&"v".into(), place()).unwrap();
         if is_resumed {
             drop(journal);
@@ -96,7 +96,7 @@ async fn what_an_earlier_run_has_asked_for_is_waited_for() {
         }
         let (jobs, stop) = (NonZeroUsize::MIN, CancellationToken::new());
         let run = Run { donor: &donor, recipient: &recipient, journal: &journal, jobs, stop };
-        let summary = run.go(&|_event| ()).await.unwrap();
+        let summary = run.go(&|_event| ()).await;
         assert_eq!(summary.is_complete(), arrives, "{case}: {summary:?}");
         let told = summary.failed.iter().all(|failed| failed.reason == BUSY);
         assert!(told && summary.stopped.is_none(), "{case}: {summary:?}");

@@ -2,18 +2,22 @@
 //!
 //! What is done and how it goes on after an interruption is `bulk-transfer`'s; this is its face.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use bulk_transfer::{
     BlockStorage, Clouds, Event, Failed, Foresight, Journal, Place, Run, Selection, Stopped,
-    Summary, TakenBack, foresee,
+    Summary, TakenBack, Volume, foresee,
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio_util::sync::CancellationToken;
+use transfer_core::VolumeId;
 
 /// Off a terminal, so many lines tell how far a run is.
 const PARTS: usize = 10;
@@ -42,7 +46,8 @@ pub struct BulkOptions {
     /// Volumes with this in their metadata; may be said again
     #[arg(long, value_name = "KEY=VALUE", value_parser = pair)]
     property: Vec<(String, String)>,
-    /// Volumes of a CSV or JSON list of ids or names
+    /// Volumes of a list of ids or names: CSV or JSON, as `openstack volume list -f csv` writes it,
+    /// with a column `id` or `name`; or one a line
     #[arg(long, value_name = "FILE")]
     list: Option<PathBuf>,
     /// How many volumes at a time
@@ -88,14 +93,14 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
         options.from,
         options.to
     );
-    if options.dry_run {
-        let volumes = selected(options, &donor).await?;
-        let foresight = foresee(&donor, &recipient, &volumes).await?;
-        print_foresight(options, &foresight)?;
-        return Ok(foresight.is_clear());
-    }
     let path = options.journal.display();
     ensure!(!options.take_back || options.journal.exists(), "there is no journal {path}");
+    if options.dry_run {
+        let ahead = look_ahead(options, &donor, &recipient).await?;
+        let foresight = foresee(&donor, &recipient, &ahead.volumes).await?;
+        print_foresight(options, &ahead, &foresight)?;
+        return Ok(foresight.is_clear());
+    }
     let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
     if !options.take_back {
         plan(options, &donor, &journal).await?;
@@ -110,44 +115,122 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
     };
     if options.take_back {
         let taken = run.take_back().await?;
-        print_taken_back(options, &taken)?;
+        print_taken_back(options, &journal, &taken)?;
         return Ok(taken.is_complete());
     }
+    run.forgive().await?;
     let bar = Bar::new(&journal);
-    let summary = run.go(&|event| bar.show(event)).await?;
+    let summary = run.go(&|event| bar.show(event)).await;
     bar.clear();
-    print_summary(options, &summary)?;
+    print_summary(options, &journal, &summary)?;
     Ok(summary.is_complete())
 }
 
-/// Writes the volumes into a new journal; an earlier run's stays as it is.
+/// Writes down which volumes are meant: those of an earlier run as they are, and what has come to fit
+/// since, unless it was a list. Another selection is another run.
 async fn plan(
     options: &BulkOptions,
     donor: &BlockStorage,
     journal: &Journal,
 ) -> anyhow::Result<()> {
-    if !journal.places().is_empty() {
-        for (volume, place) in journal.places() {
+    let places = journal.places();
+    let selection = selection(options)?;
+    if !places.is_empty() {
+        check_selection(options, selection.as_ref(), journal)?;
+        for (volume, place) in places {
             if options.retry_failed && matches!(place, Place::Failed { .. }) {
                 journal.record(&volume, Place::Planned)?;
             }
         }
         say(&format!("going on with the run in {}", options.journal.display()));
-        return Ok(());
+        let Some(selection) = selection.filter(|selection| selection.listed.is_none()) else {
+            // As at the end: what could not be written then is not begun with.
+            return Ok(journal.tidy()?);
+        };
+        let volumes = selection.of(&all_of(donor).await?)?;
+        return Ok(journal.plan(&selection.to_string(), volumes.into_iter().map(named))?);
     }
     let discard = |error: anyhow::Error| {
         // A journal without a volume would only be in the way.
         let _ = std::fs::remove_file(&options.journal);
         error
     };
-    let volumes = selected(options, donor).await.map_err(discard)?;
-    Ok(journal.plan(volumes.into_iter().map(|volume| volume.id))?)
+    let meant = async {
+        let selection = selection.with_context(|| WHICH)?;
+        let volumes = selected(options, &selection, donor).await?;
+        anyhow::Ok((selection, volumes))
+    };
+    let (selection, volumes) = meant.await.map_err(discard)?;
+    Ok(journal.plan(&selection.to_string(), volumes.into_iter().map(named))?)
 }
 
-async fn selected(
+fn named(volume: Volume) -> (VolumeId, Option<String>) {
+    (volume.id, volume.name.filter(|name| !name.is_empty()))
+}
+
+/// A journal goes on with what it was begun with.
+fn check_selection(
+    options: &BulkOptions,
+    selection: Option<&Selection>,
+    journal: &Journal,
+) -> anyhow::Result<()> {
+    if let (Some(now), Some(before)) = (selection, journal.selection()) {
+        ensure!(
+            now.to_string() == before,
+            "the journal {} is of a run of {before}, not of {now}: name another with --journal, or \
+             remove it",
+            options.journal.display()
+        );
+    }
+    Ok(())
+}
+
+/// What a dry run looks at, and what of it is over.
+struct Ahead {
+    volumes: Vec<Volume>,
+    /// Of the run that the journal is of, if it is there.
+    arrived: usize,
+    offered: usize,
+}
+
+/// The volumes that a run would move: of those in the journal the ones that are left.
+async fn look_ahead(
     options: &BulkOptions,
     donor: &BlockStorage,
-) -> anyhow::Result<Vec<bulk_transfer::Volume>> {
+    recipient: &BlockStorage,
+) -> anyhow::Result<Ahead> {
+    let selection = selection(options)?;
+    let open = || Journal::open(&options.journal, donor.name(), recipient.name());
+    let journal = options.journal.exists().then(open);
+    let journal = journal.transpose()?.filter(|journal| !journal.places().is_empty());
+    let Some(journal) = journal else {
+        let selection = selection.with_context(|| WHICH)?;
+        let volumes = selected(options, &selection, donor).await?;
+        return Ok(Ahead { volumes, arrived: 0, offered: 0 });
+    };
+    check_selection(options, selection.as_ref(), &journal)?;
+    let all = all_of(donor).await?;
+    let open = donor.offered_as(&journal.offer_name()).await?;
+    let places: BTreeMap<VolumeId, Place> = journal.places().into_iter().collect();
+    let fits: BTreeSet<VolumeId> = match selection.filter(|one| one.listed.is_none()) {
+        Some(selection) => selection.of(&all)?.into_iter().map(|volume| volume.id).collect(),
+        None => BTreeSet::new(),
+    };
+    let is_left = |volume: &Volume| match places.get(&volume.id) {
+        Some(Place::Planned) => !open.contains(&volume.id),
+        Some(Place::Failed { .. }) => options.retry_failed,
+        Some(Place::Offered { .. } | Place::Arrived) => false,
+        None => fits.contains(&volume.id),
+    };
+    let arrived = places.values().filter(|place| matches!(place, Place::Arrived)).count();
+    let volumes = all.into_iter().filter(is_left).collect();
+    Ok(Ahead { volumes, arrived, offered: open.len() })
+}
+
+const WHICH: &str = "which volumes? say --all, --name, --type, --property or --list";
+
+/// What the options say; nothing where they do not say which volumes.
+fn selection(options: &BulkOptions) -> anyhow::Result<Option<Selection>> {
     let selection = Selection {
         name: options.name.clone(),
         type_name: options.type_name.clone(),
@@ -159,65 +242,113 @@ async fn selected(
         || selection.type_name.is_some()
         || selection.listed.is_some()
         || !selection.properties.is_empty();
-    if !says_what {
-        bail!("which volumes? say --all, --name, --type, --property or --list");
-    }
-    let all = donor.volumes().await.context("the donor's volumes cannot be listed")?;
-    let volumes = selection.of(&all)?;
-    ensure!(!volumes.is_empty(), "no volume of {:?} is meant by that", options.from);
+    Ok(says_what.then_some(selection))
+}
+
+async fn all_of(donor: &BlockStorage) -> anyhow::Result<Vec<Volume>> {
+    donor.volumes().await.context("the donor's volumes cannot be listed")
+}
+
+async fn selected(
+    options: &BulkOptions,
+    selection: &Selection,
+    donor: &BlockStorage,
+) -> anyhow::Result<Vec<Volume>> {
+    let volumes = selection.of(&all_of(donor).await?)?;
+    ensure!(!volumes.is_empty(), "no volume of {:?} is meant by {selection}", options.from);
     Ok(volumes)
 }
 
-fn print_foresight(options: &BulkOptions, foresight: &Foresight) -> anyhow::Result<()> {
-    use anstream::println;
-    let Foresight { volumes, snapshots, gigabytes, obstacles, failures } = foresight;
-    if options.json {
-        let document = json!({
-            "from": options.from, "to": options.to, "clear": foresight.is_clear(),
-            "volumes": volumes, "snapshots": snapshots, "gigabytes": gigabytes,
-            "obstacles": obstacles, "failures": listed(failures),
-        });
-        println!("{}", serde_json::to_string_pretty(&document)?);
-        return Ok(());
-    }
-    println!("{volumes} volumes and {snapshots} snapshots, {gigabytes} GiB");
-    for obstacle in obstacles {
-        println!("in the way: {obstacle}");
-    }
-    for failed in failures {
-        println!("will fail:  {}: {}", failed.volume, failed.reason);
-    }
-    if foresight.is_clear() {
-        println!("nothing stands in the way");
-    }
-    Ok(())
+/// Writes the whole of a report to the standard output.
+fn print(text: &str) -> anyhow::Result<()> {
+    let mut output = anstream::stdout();
+    output.write_all(text.as_bytes()).context("the report cannot be written")?;
+    output.flush().context("the report cannot be written")
 }
 
-fn print_taken_back(options: &BulkOptions, taken: &TakenBack) -> anyhow::Result<()> {
-    use anstream::println;
+fn print_json(document: &Value) -> anyhow::Result<()> {
+    print(&(serde_json::to_string_pretty(document)? + "\n"))
+}
+
+/// A volume as people know it.
+fn called(volume: &VolumeId, name: Option<&str>) -> String {
+    match name.filter(|name| !name.is_empty()) {
+        Some(name) => format!("{volume} ({name})"),
+        None => volume.to_string(),
+    }
+}
+
+fn print_foresight(
+    options: &BulkOptions,
+    ahead: &Ahead,
+    foresight: &Foresight,
+) -> anyhow::Result<()> {
+    let Foresight { volumes, snapshots, gigabytes, obstacles, failures } = foresight;
+    let name = |id: &VolumeId| {
+        let volume = ahead.volumes.iter().find(|volume| volume.id == *id);
+        volume.and_then(|volume| volume.name.clone())
+    };
+    if options.json {
+        let moving = ahead.volumes.iter().map(|volume| {
+            json!({"volume": volume.id.as_str(), "name": volume.name, "gigabytes": volume.size})
+        });
+        return print_json(&json!({
+            "from": options.from, "to": options.to, "clear": foresight.is_clear(),
+            "arrived_before": ahead.arrived, "on_offer": ahead.offered,
+            "volumes": volumes, "snapshots": snapshots, "gigabytes": gigabytes,
+            "moving": moving.collect::<Vec<_>>(),
+            "obstacles": obstacles, "failures": listed(failures, name),
+        }));
+    }
+    let mut text = String::new();
+    for volume in &ahead.volumes {
+        let _ = writeln!(text, "{}", called(&volume.id, volume.name.as_deref()));
+    }
+    let _ = writeln!(text, "{volumes} volumes and {snapshots} snapshots, {gigabytes} GiB");
+    if ahead.arrived + ahead.offered > 0 {
+        let Ahead { arrived, offered, .. } = ahead;
+        let _ = writeln!(text, "{arrived} others have arrived, {offered} are on offer by this run");
+    }
+    for obstacle in obstacles {
+        let _ = writeln!(text, "in the way: {obstacle}");
+    }
+    for Failed { volume, reason } in failures {
+        let volume = called(volume, name(volume).as_deref());
+        let _ = writeln!(text, "will fail: {volume}: {reason}");
+    }
+    if foresight.is_clear() {
+        text.push_str("nothing stands in the way\n");
+    }
+    print(&text)
+}
+
+fn print_taken_back(
+    options: &BulkOptions,
+    journal: &Journal,
+    taken: &TakenBack,
+) -> anyhow::Result<()> {
     let TakenBack { taken_back, arrived, failed, stopped } = taken;
     let stopped = stopped.as_ref().map(why);
     if options.json {
-        let document = json!({
+        return print_json(&json!({
             "from": options.from, "to": options.to, "complete": taken.is_complete(),
-            "taken_back": taken_back, "arrived": arrived, "failed": listed(failed),
-            "stopped": stopped,
-        });
-        println!("{}", serde_json::to_string_pretty(&document)?);
-        return Ok(());
+            "taken_back": taken_back, "arrived": arrived,
+            "failed": listed(failed, |id| journal.name(id)), "stopped": stopped,
+        }));
     }
-    println!("{taken_back} offers are taken back, {arrived} had been accepted");
-    for failed in failed {
-        println!("still open: {}: {}", failed.volume, failed.reason);
+    let mut text = format!("{taken_back} offers are taken back, {arrived} had been accepted\n");
+    for Failed { volume, reason } in failed {
+        let volume = called(volume, journal.name(volume).as_deref());
+        let _ = writeln!(text, "still open: {volume}: {reason}");
     }
     if let Some(why) = stopped {
-        println!("stopped: {why}");
+        let _ = writeln!(text, "stopped: {why}");
     }
-    Ok(())
+    print(&text)
 }
 
-fn listed(failed: &[Failed]) -> Vec<Value> {
-    let one = |failed: &Failed| json!({"volume": failed.volume.as_str(), "reason": failed.reason});
+fn listed(failed: &[Failed], name: impl Fn(&VolumeId) -> Option<String>) -> Vec<Value> {
+    let one = |Failed { volume, reason }: &Failed| json!({"volume": volume.as_str(), "name": name(volume), "reason": reason});
     failed.iter().map(one).collect()
 }
 
@@ -228,50 +359,57 @@ fn why(stopped: &Stopped) -> String {
     }
 }
 
-fn print_summary(options: &BulkOptions, summary: &Summary) -> anyhow::Result<()> {
-    use anstream::println;
+fn print_summary(
+    options: &BulkOptions,
+    journal: &Journal,
+    summary: &Summary,
+) -> anyhow::Result<()> {
     let seconds = summary.elapsed.as_secs_f64();
     let stopped = summary.stopped.as_ref().map(why);
     if options.json {
-        let document = json!({
+        return print_json(&json!({
             "from": options.from, "to": options.to, "complete": summary.is_complete(),
             "arrived": summary.arrived, "arrived_before": summary.arrived_before,
-            "failed": listed(&summary.failed), "left": summary.left,
-            "stopped": stopped, "seconds": seconds,
-        });
-        println!("{}", serde_json::to_string_pretty(&document)?);
-        return Ok(());
+            "failed": listed(&summary.failed, |id| journal.name(id)), "left": summary.left,
+            "stopped": stopped, "unwritten": summary.unwritten, "seconds": seconds,
+        }));
     }
     let all = summary.arrived + summary.arrived_before + summary.failed.len() + summary.left;
     let rate = summary.arrived as f64 / seconds.max(0.001);
-    println!(
-        "{} of {all} volumes have arrived, {} of them now: {seconds:.1} s, {rate:.1} a second",
+    let mut text = format!(
+        "{} of {all} volumes have arrived, {} of them now: {seconds:.1} s, {rate:.1} a second\n",
         summary.arrived + summary.arrived_before,
         summary.arrived
     );
-    for failed in &summary.failed {
-        println!("failed: {}: {}", failed.volume, failed.reason);
+    for Failed { volume, reason } in &summary.failed {
+        let volume = called(volume, journal.name(volume).as_deref());
+        let _ = writeln!(text, "failed: {volume}: {reason}");
     }
     if let Some(why) = stopped {
-        println!("stopped: {why}");
+        let _ = writeln!(text, "stopped: {why}");
+    }
+    if let Some(why) = &summary.unwritten {
+        let _ = writeln!(text, "{why}; it may hold auth keys of offers that have ended");
     }
     if summary.left > 0 {
-        println!("{} are left: say the same again to go on", summary.left);
-    } else if !summary.failed.is_empty() {
-        println!("to try them again: the same with --retry-failed");
+        let _ = writeln!(text, "{} are left: say the same again to go on", summary.left);
     }
-    Ok(())
+    if !summary.failed.is_empty() {
+        text.push_str("to try what failed again: the same with --retry-failed\n");
+    }
+    print(&text)
 }
 
 /// How far a run is: a bar on a terminal, else a line for every tenth.
-struct Bar {
+struct Bar<'a> {
+    journal: &'a Journal,
     bar: ProgressBar,
     all: usize,
     done: AtomicUsize,
 }
 
-impl Bar {
-    fn new(journal: &Journal) -> Self {
+impl<'a> Bar<'a> {
+    fn new(journal: &'a Journal) -> Self {
         let places = journal.places();
         let done = |place: &Place| matches!(place, Place::Arrived | Place::Failed { .. });
         let done = places.iter().filter(|(_, place)| done(place)).count();
@@ -281,14 +419,15 @@ impl Bar {
             bar.set_style(style);
         }
         bar.reset_eta();
-        Self { bar, all: places.len(), done: AtomicUsize::new(done) }
+        Self { journal, bar, all: places.len(), done: AtomicUsize::new(done) }
     }
 
     fn show(&self, event: &Event) {
         let before = self.done.fetch_add(1, Ordering::Relaxed);
         self.bar.inc(1);
-        if let Event::Failed(failed) = event {
-            self.say(&format!("failed: {}: {}", failed.volume, failed.reason));
+        if let Event::Failed(Failed { volume, reason }) = event {
+            let volume = called(volume, self.journal.name(volume).as_deref());
+            self.say(&format!("failed: {volume}: {reason}"));
         }
         let part = |done: usize| done * PARTS / self.all.max(1);
         if self.bar.is_hidden() && part(before) < part(before + 1) {
@@ -305,8 +444,9 @@ impl Bar {
     }
 }
 
+/// A run goes on where nobody can hear of it any more.
 fn say(text: &str) {
-    anstream::eprintln!("{text}");
+    let _ = writeln!(anstream::stderr(), "{text}");
 }
 
 /// Ends the program at the second signal; the first one lets volumes under way finish.

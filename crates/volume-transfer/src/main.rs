@@ -4,6 +4,7 @@
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
 use std::process::ExitCode;
 use transfer_engine::Payments;
 use volume_transfer::audit::{self, CloudOptions, LookOptions};
@@ -140,7 +141,7 @@ Speaks the public API of microversion 3.70 alone. The journal holds auth keys of
 mode 0600, and no longer once they have ended.
 
 Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands in the way; with
---take-back: if no offer of the run is left).")]
+--take-back: if no offer of the run is left), with 1 if not, with 2 if nothing was begun with.")]
     Bulk(BulkOptions),
     /// One pass of recovery: end what crashed drivers left, pay the service's debts, report
     #[command(after_help = "Examples:
@@ -221,10 +222,15 @@ fn main() -> ExitCode {
     match outcome {
         Ok(code) => code,
         Err(error) => {
-            anstream::eprintln!("error: {error:#}");
+            complain(&error);
             ExitCode::from(2)
         }
     }
+}
+
+/// Says on the standard error what went wrong, if anybody can hear it.
+fn complain(error: &anyhow::Error) {
+    let _ = writeln!(anstream::stderr(), "error: {error:#}");
 }
 
 async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
@@ -254,7 +260,7 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
             traces.end().await;
             match served {
                 Err(error) if service::is_out_of_reach(&error) => {
-                    anstream::eprintln!("error: {error:#}");
+                    complain(&error);
                     Ok(ExitCode::from(OUT_OF_REACH))
                 }
                 served => served.map(|()| ExitCode::SUCCESS),

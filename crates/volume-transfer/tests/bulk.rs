@@ -118,6 +118,62 @@ async fn what_is_meant_arrives_and_the_rest_stays() {
 }
 
 #[tokio::test]
+async fn what_has_come_to_fit_since_is_moved_too_and_another_selection_is_another_run() {
+    let ground = Ground::new(1).await;
+    assert_eq!(ground.run(&["--name", "import-*"]).status.code(), Some(0));
+    ground.x.create_volume("import-late", Some("luks")).await.expect("a volume");
+    let ahead = json_of(&ground.run(&["--name", "import-*", "--dry-run", "--json"]));
+    assert_eq!((&ahead["volumes"], &ahead["arrived_before"]), (&1.into(), &1.into()), "{ahead}");
+    assert_eq!(ahead["moving"][0]["name"], "import-late", "{ahead}");
+    let done = json_of(&ground.run(&["--name", "import-*", "--json"]));
+    assert_eq!((&done["arrived"], &done["arrived_before"]), (&1.into(), &1.into()), "{done}");
+
+    for more in [&["--all"][..], &["--all", "--dry-run"]] {
+        let refused = ground.run(more);
+        assert_eq!(refused.status.code(), Some(2));
+        let words = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(words.contains("is of a run of --name import-*, not of --all"), "{words}");
+    }
+    // Whoever does not say which volumes goes on with whatever there is.
+    assert_eq!(ground.run(&["--json"]).status.code(), Some(0));
+    assert_eq!(ground.names(&ground.x).await, BTreeSet::from(["plain".to_owned()]));
+}
+
+/// Its own open offers, left by a crash, are no obstacle; what it has brought is not looked for.
+#[tokio::test]
+async fn a_dry_run_knows_the_run_that_it_looks_ahead_of() {
+    let ground = Ground::new(2).await;
+    let (one, other) = (volume(&ground, "import-0").await, volume(&ground, "import-1").await);
+    let head = json!({
+        "version": 1, "run": "r", "donor": "donor", "recipient": "recipient",
+        "selection": "--name import-*",
+    });
+    let lines = [
+        head.to_string(),
+        json!({"volume": one, "place": "planned"}).to_string(),
+        json!({"volume": other, "place": "arrived"}).to_string(),
+    ];
+    std::fs::write(ground.path("journal"), lines.join("\n") + "\n").expect("a journal");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(ground.path("journal"), private).expect("its mode");
+    offer_as(&ground, &one, "bulk-r").await;
+    let ahead = json_of(&ground.run(&["--name", "import-*", "--dry-run", "--json"]));
+    assert_eq!((&ahead["clear"], &ahead["volumes"]), (&true.into(), &0.into()), "{ahead}");
+    assert_eq!((&ahead["arrived_before"], &ahead["on_offer"]), (&1.into(), &1.into()), "{ahead}");
+}
+
+/// A report that nobody can read is an error and no panic, and does not keep anything from arriving.
+#[tokio::test]
+async fn a_run_does_not_need_somebody_to_tell() {
+    let ground = Ground::new(2).await;
+    let full = || std::fs::OpenOptions::new().write(true).open("/dev/full").expect("there");
+    let mut run = ground.bulk(&["--all"]);
+    let status = run.stdout(full()).stderr(full()).status().expect("it runs");
+    assert_eq!(status.code(), Some(2));
+    assert_eq!(ground.names(&ground.x).await, BTreeSet::new());
+}
+
+#[tokio::test]
 async fn what_cannot_be_moved_is_foreseen_fails_and_is_tried_again_on_demand() {
     let ground = Ground::new(2).await;
     let names = ["import-0", "import-1"];
