@@ -46,8 +46,8 @@ pub struct Summary {
     pub left: usize,
     /// Why it stopped before its end, if it did.
     pub stopped: Option<Stopped>,
-    /// Why not all of this could be written down, if it could not. The journal may hold auth keys of
-    /// offers that have ended then.
+    /// Why not all of this could be written down, if it could not. The journal may hold auth keys
+    /// of offers that have ended then.
     pub unwritten: Option<String>,
     /// What it took.
     pub elapsed: Duration,
@@ -112,8 +112,8 @@ impl Run<'_> {
         summary
     }
 
-    /// Looks whether volumes that an earlier run has given up have arrived nevertheless: another run
-    /// may have brought them.
+    /// Looks whether volumes that an earlier run has given up have arrived nevertheless: another
+    /// run may have brought them.
     ///
     /// # Errors
     /// [`JournalError`] when that cannot be written down.

@@ -39,7 +39,8 @@ pub enum SelectionError {
     Ambiguous(String),
 }
 
-/// As options spell it. A list is told by its digest: the same names in the same order are the same.
+/// As options spell it. A list is told by its digest: it is the same with the same names in the
+/// same order.
 impl fmt::Display for Selection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { name, type_name, properties, listed } = self;

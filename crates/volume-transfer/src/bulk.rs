@@ -126,8 +126,8 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
     Ok(summary.is_complete())
 }
 
-/// Writes down which volumes are meant: those of an earlier run as they are, and what has come to fit
-/// since, unless it was a list. Another selection is another run.
+/// Writes down which volumes are meant: those of an earlier run as they are, and what has come to
+/// fit since, unless it was a list. Another selection is another run.
 async fn plan(
     options: &BulkOptions,
     donor: &BlockStorage,
@@ -348,7 +348,10 @@ fn print_taken_back(
 }
 
 fn listed(failed: &[Failed], name: impl Fn(&VolumeId) -> Option<String>) -> Vec<Value> {
-    let one = |Failed { volume, reason }: &Failed| json!({"volume": volume.as_str(), "name": name(volume), "reason": reason});
+    let one = |Failed { volume, reason }: &Failed| {
+        let name = name(volume);
+        json!({"volume": volume.as_str(), "name": name, "reason": reason})
+    };
     failed.iter().map(one).collect()
 }
 

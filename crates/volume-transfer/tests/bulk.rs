@@ -162,7 +162,7 @@ async fn a_dry_run_knows_the_run_that_it_looks_ahead_of() {
     assert_eq!((&ahead["arrived_before"], &ahead["on_offer"]), (&1.into(), &1.into()), "{ahead}");
 }
 
-/// A report that nobody can read is an error and no panic, and does not keep anything from arriving.
+/// A report that nobody can read is an error and no panic, and keeps nothing from arriving.
 #[tokio::test]
 async fn a_run_does_not_need_somebody_to_tell() {
     let ground = Ground::new(2).await;
