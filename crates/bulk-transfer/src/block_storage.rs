@@ -238,17 +238,6 @@ impl BlockStorage {
         look.token(&issued.token).send(&[StatusCode::OK]).await.map(|_reply| ())
     }
 
-    /// The words with which the user is refused any accept at all. Asks to accept an offer that is
-    /// nowhere: whether the user may is looked at first (cinder: `transfer/api.py` accept).
-    pub(crate) async fn refused_accepts(&self) -> Result<Option<String>, Failure> {
-        let nowhere = TransferId::new(uuid::Uuid::new_v4().to_string());
-        match self.accept(&nowhere, &Password::new("none")).await {
-            Err(Failure::Refused(refusal)) if refusal.status == 403 => Ok(Some(refusal.message)),
-            Ok(()) | Err(Failure::Refused(_)) => Ok(None),
-            Err(unknown) => Err(unknown),
-        }
-    }
-
     /// The volumes of open offers with this name.
     ///
     /// # Errors

@@ -5,9 +5,9 @@
 
 use crate::block_storage::{BlockStorage, Quota, Snapshot, Volume, is_new_enough};
 use crate::moving::Failed;
-use openstack_http::Failure;
+use openstack_http::{Failure, Password};
 use std::collections::{BTreeMap, BTreeSet};
-use transfer_core::VolumeId;
+use transfer_core::{TransferId, VolumeId};
 
 /// What can be said beforehand.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -70,13 +70,24 @@ pub async fn foresee(
             newest: donor.newest().await?,
             roles: recipient.roles().to_vec(),
             no_keys,
-            no_accepts: recipient.refused_accepts().await?,
+            no_accepts: refused_accepts(recipient).await?,
         },
     );
     if donor.project() == recipient.project() {
         foresight.obstacles.push("donor and recipient are the same project".to_owned());
     }
     Ok(foresight)
+}
+
+/// The words with which the recipient is refused any accept at all. Asks to accept an offer that is
+/// nowhere: whether the user may is looked at first (cinder: `transfer/api.py` accept).
+async fn refused_accepts(recipient: &BlockStorage) -> Result<Option<String>, Failure> {
+    let nowhere = TransferId::new(uuid::Uuid::new_v4().to_string());
+    match recipient.accept(&nowhere, &Password::new("none")).await {
+        Err(Failure::Refused(refusal)) if refusal.status == 403 => Ok(Some(refusal.message)),
+        Ok(()) | Err(Failure::Refused(_)) => Ok(None),
+        Err(unknown) => Err(unknown),
+    }
 }
 
 fn judge(volumes: &[Volume], sight: &Sight) -> Foresight {

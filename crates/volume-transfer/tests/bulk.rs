@@ -139,23 +139,40 @@ async fn what_has_come_to_fit_since_is_moved_too_and_another_selection_is_anothe
     assert_eq!(ground.names(&ground.x).await, BTreeSet::from(["plain".to_owned()]));
 }
 
+/// The journal that run `r` of the volumes called `import-*` would have left.
+fn write_journal(ground: &Ground, lines: &[Value]) {
+    let head = json!({
+        "version": 1, "run": "r", "donor": "donor", "recipient": "recipient",
+        "selection": "--name import-*",
+    });
+    let lines = [head].iter().chain(lines).map(|line| format!("{line}\n")).collect::<String>();
+    std::fs::write(ground.path("journal"), lines).expect("a journal");
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    std::fs::set_permissions(ground.path("journal"), private).expect("its mode");
+}
+
+/// What an earlier run gave up, since another one was at it, has arrived by that one.
+#[tokio::test]
+async fn what_has_arrived_meanwhile_has_not_failed() {
+    let ground = Ground::new(2).await;
+    let (one, other) = (volume(&ground, "import-0").await, volume(&ground, "import-1").await);
+    let failed = |volume: &str| json!({"volume": volume, "place": "failed", "reason": "busy"});
+    write_journal(&ground, &[failed(&one), failed(&other)]);
+    let (offer, auth_key) = offer_as(&ground, &one, "mine").await;
+    let accepted = ground.y.accept(&ground.urls.block_storage, &offer, &auth_key).await;
+    accepted.expect("a reply").expect(202).expect("accepted");
+    let done = json_of(&ground.run(&["--name", "import-*", "--json"]));
+    assert_eq!((&done["arrived"], &done["arrived_before"]), (&0.into(), &1.into()), "{done}");
+    assert_eq!(done["failed"][0]["volume"], other, "{done}");
+}
+
 /// Its own open offers, left by a crash, are no obstacle; what it has brought is not looked for.
 #[tokio::test]
 async fn a_dry_run_knows_the_run_that_it_looks_ahead_of() {
     let ground = Ground::new(2).await;
     let (one, other) = (volume(&ground, "import-0").await, volume(&ground, "import-1").await);
-    let head = json!({
-        "version": 1, "run": "r", "donor": "donor", "recipient": "recipient",
-        "selection": "--name import-*",
-    });
-    let lines = [
-        head.to_string(),
-        json!({"volume": one, "place": "planned"}).to_string(),
-        json!({"volume": other, "place": "arrived"}).to_string(),
-    ];
-    std::fs::write(ground.path("journal"), lines.join("\n") + "\n").expect("a journal");
-    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
-    std::fs::set_permissions(ground.path("journal"), private).expect("its mode");
+    let place = |volume: &str, place: &str| json!({"volume": volume, "place": place});
+    write_journal(&ground, &[place(&one, "planned"), place(&other, "arrived")]);
     offer_as(&ground, &one, "bulk-r").await;
     let ahead = json_of(&ground.run(&["--name", "import-*", "--dry-run", "--json"]));
     assert_eq!((&ahead["clear"], &ahead["volumes"]), (&true.into(), &0.into()), "{ahead}");

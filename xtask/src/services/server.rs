@@ -239,6 +239,7 @@ impl Server {
                     .args(["--no-defaults", "--skip-name-resolve", "--bind-address=127.0.0.1"])
                     // In the data's directory, where its path is short enough.
                     .args(["--socket=socket", "--max-connections=800"])
+                    .arg("--max-prepared-stmt-count=100000")
                     .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"])
                     .arg(format!("--port={port}"))
                     .arg(option("--datadir", &self.data()))

@@ -1,0 +1,128 @@
+use super::*;
+
+fn volume(number: u32) -> VolumeId {
+    VolumeId::new(format!("volume-{number}"))
+}
+
+fn offered() -> Place {
+    Place::Offered { transfer: "t".into(), auth_key: Password::new("0123hush") }
+}
+
+fn names(journal: &Journal) -> Vec<String> {
+    let name =
+        |(id, place): (VolumeId, Place)| format!("{id} {}", Line::new(&id, &place, None).place);
+    journal.places().into_iter().map(name).collect()
+}
+
+#[test]
+fn a_journal_says_the_same_when_it_is_opened_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path, "x", "y").unwrap();
+    assert!(!journal.was_there());
+    let named = |number| (volume(number), (number == 2).then(|| "data".to_owned()));
+    journal.plan("--all", (0..4).map(named)).unwrap();
+    journal.record(&volume(1), offered()).unwrap();
+    journal.record(&volume(2), offered()).unwrap();
+    journal.record(&volume(2), Place::Arrived).unwrap();
+    journal.record(&volume(3), Place::Failed { reason: "no".to_owned() }).unwrap();
+    let name = journal.offer_name();
+    assert!(matches!(Journal::open(&path, "x", "y"), Err(JournalError::InUse(_))));
+    drop(journal);
+    for tidied in [false, true] {
+        let again = Journal::open(&path, "x", "y").unwrap();
+        assert!(again.was_there());
+        assert_eq!(again.offer_name(), name);
+        assert_eq!(again.selection().as_deref(), Some("--all"));
+        assert_eq!(again.name(&volume(2)).as_deref(), Some("data"));
+        let expected =
+            ["volume-0 planned", "volume-1 offered", "volume-2 arrived", "volume-3 failed"];
+        assert_eq!(names(&again), expected);
+        let keys = std::fs::read_to_string(&path).unwrap().matches("0123hush").count();
+        assert_eq!(keys, if tidied { 1 } else { 2 });
+        again.tidy().unwrap();
+        again.record(&volume(0), Place::Planned).unwrap();
+    }
+    let other = Journal::open(&path, "x", "z").err().unwrap();
+    assert!(matches!(other, JournalError::OtherRun { .. }));
+}
+
+#[test]
+fn what_is_planned_later_comes_behind_what_is_there_and_changes_none_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(&folder.path().join("journal"), "x", "y").unwrap();
+    journal.plan("--all", [(volume(0), None)]).unwrap();
+    journal.record(&volume(0), Place::Arrived).unwrap();
+    journal.plan("--all", [(volume(1), None), (volume(0), None)]).unwrap();
+    assert_eq!(names(&journal), ["volume-0 arrived", "volume-1 planned"]);
+}
+
+/// A directory stands where the new file would, as a full disk or a lack of permission would.
+#[test]
+fn keys_of_ended_offers_go_even_where_no_other_file_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path, "x", "y").unwrap();
+    journal.record(&volume(0), offered()).unwrap();
+    std::fs::create_dir(folder.path().join("journal.new")).unwrap();
+    assert!(matches!(journal.tidy(), Err(JournalError::Io { .. })), "it is open");
+    journal.record(&volume(0), Place::Arrived).unwrap();
+    journal.tidy().unwrap();
+    assert_eq!(std::fs::read_to_string(&path).unwrap().matches("0123hush").count(), 0);
+    drop(journal);
+    assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 arrived"]);
+}
+
+#[test]
+fn a_journal_behind_a_link_stays_behind_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, path) = (folder.path().join("link"), folder.path().join("journal"));
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    Journal::open(&link, "x", "y").unwrap().plan("--all", [(volume(0), None)]).unwrap();
+    assert!(link.is_symlink());
+    assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 planned"]);
+}
+
+#[test]
+fn a_line_that_was_cut_short_is_no_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path, "x", "y").unwrap();
+    journal.record(&volume(0), Place::Planned).unwrap();
+    let whole = std::fs::metadata(&path).unwrap().len();
+    journal.record(&volume(0), offered()).unwrap();
+    drop(journal);
+    let all = std::fs::read(&path).unwrap();
+    for length in usize::try_from(whole).unwrap()..all.len() - 1 {
+        std::fs::write(&path, &all[..length]).unwrap();
+        let again = Journal::open(&path, "x", "y").unwrap();
+        assert_eq!(names(&again), ["volume-0 planned"], "{length}");
+        again.record(&volume(1), Place::Planned).unwrap();
+        drop(again);
+        let names = names(&Journal::open(&path, "x", "y").unwrap());
+        assert_eq!(names.last().map(String::as_str), Some("volume-1 planned"), "{length}");
+    }
+}
+
+#[test]
+fn what_this_program_did_not_write_is_refused_and_so_is_what_others_can_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let head = r#"{"version":1,"run":"r","donor":"x","recipient":"y"}"#;
+    for (text, line) in [
+        ("hello\n".to_owned(), 1),
+        (head.replace(":1", ":2"), 1),
+        (format!("{head}\n{{\"volume\":\"v\",\"place\":\"elsewhere\"}}\n"), 2),
+        (format!("{head}\n{{\"volume\":\"v\",\"place\":\"offered\"}}\n"), 2),
+    ] {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
+        let error = Journal::open(&path, "x", "y").err().unwrap().to_string();
+        assert!(error.contains(&format!("line {line}")), "{error}");
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let error = Journal::open(&path, "x", "y").err().unwrap();
+    assert!(matches!(error, JournalError::Exposed { mode: 0o640, .. }), "{error}");
+}
