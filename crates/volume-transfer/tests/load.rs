@@ -21,7 +21,7 @@ async fn a_bulk_that_is_killed_at_random_moments_brings_every_volume_once() {
 /// A turn does not come within ten seconds to those behind the first two times 64.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_clients_than_a_slow_barbican_can_serve_are_served_afterwards() {
-    let plan = overload::Plan { clients: 160, delay_ms: 2_000 };
+    let plan = overload::Plan { clients: 160, delay_ms: 3_000 };
     let report = overload::run(&plan, Path::new(PROGRAM)).await.expect("it is run");
     assert_eq!(report.findings, [] as [&str; 0], "{report:?}");
     let slow: Vec<u16> = report.slow.values().flat_map(|told| told.keys().copied()).collect();

@@ -1,3 +1,5 @@
+//! What a journal keeps, refuses and forgets.
+
 use super::*;
 
 fn volume(number: u32) -> VolumeId {
