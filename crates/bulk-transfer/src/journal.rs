@@ -261,10 +261,12 @@ impl Journal {
             write_line(&mut text, &Line::new(volume, &kept.places[volume], name)).map_err(io)?;
         }
         let mut old = OpenOptions::new().write(true).open(&self.path).map_err(io)?;
+        let length = old.metadata().map_err(io)?.len();
         match self.write_beside(&text) {
             Ok(file) => kept.file = file,
-            // Where no other file can be, the keys of offers that have ended go nevertheless.
-            Err(_) if !kept.has_open_offers() => {
+            // Where no other file can be, the keys of offers that have ended go nevertheless: in
+            // the room that the journal has, of which none is wanting half-way.
+            Err(_) if !kept.has_open_offers() && text.len() as u64 <= length => {
                 overwrite(&mut old).map_err(io)?;
                 old.rewind().and_then(|()| old.write_all(&text)).map_err(io)?;
                 old.set_len(text.len() as u64).and_then(|()| old.sync_all()).map_err(io)?;

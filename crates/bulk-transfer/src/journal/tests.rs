@@ -75,6 +75,18 @@ fn keys_of_ended_offers_go_even_where_no_other_file_can_be() {
     assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 arrived"]);
 }
 
+/// Nothing is to be moved then.
+#[test]
+fn a_plan_that_has_no_room_leaves_the_journal_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("journal");
+    let journal = Journal::open(&path, "x", "y").unwrap();
+    std::fs::create_dir(folder.path().join("journal.new")).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    assert!(journal.plan("--all", [(volume(0), None)]).is_err());
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+}
+
 #[test]
 fn a_journal_behind_a_link_stays_behind_it() {
     let folder = tempfile::tempdir().unwrap();
