@@ -101,6 +101,11 @@ def ours(ground, binary, name="volume_transfer", count=1, on_sqlite=False):
     """Starts replicas of this service; returns their side of ready.json and their tables."""
     on_sqlite = on_sqlite or not ground.server
     database = ground.file(name) if on_sqlite else f"{ground.server}/{name}"
+    if on_sqlite:
+        options = "?mode=rwc"
+    else:
+        # in the clear, as upstream's driver speaks to a server unless it is told otherwise
+        options = "?ssl_mode=DISABLED" if database.startswith("mysql") else "?sslmode=disable"
     user, project, _ = CLOUDS["service"]
     replicas = []
     for number in range(count):
@@ -108,7 +113,7 @@ def ours(ground, binary, name="volume_transfer", count=1, on_sqlite=False):
         process = ground.running.enter_context(Process("volume-transfer", [
             binary, "serve", "--config-file", os.devnull,
             "--listen", f"127.0.0.1:{free_port()}",
-            "--database", database + ("?mode=rwc" if on_sqlite else ""),
+            "--database", database + options,
             "--create-tables", "--auth-url", ground.identity, "--username", user,
             "--project-name", project, "--key-manager-url", ground.key_manager,
             "--ready-file", ready,

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use serde_json::{Map, Value};
 
-use crate::bench_peers::{Up, found_in, program, script};
+use crate::bench_peers::{Up, build, found_in, program, script};
 use crate::workspace::Workspace;
 use crate::{process, services};
 
@@ -61,8 +61,7 @@ pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
     let wanted = |name: &&str| options.database.as_ref().is_none_or(|wanted| wanted == name);
     let databases: Vec<_> = DATABASES.into_iter().filter(wanted).collect();
     anyhow::ensure!(!databases.is_empty(), "no such database; there are {DATABASES:?}");
-    let build = ["build", "--release", "-p", "volume-transfer", "-p", "peer-bench"];
-    process::run(&mut workspace.cargo(build))?;
+    build(workspace)?;
     let directory = directory(workspace);
     std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
     let mut report = workspace.command(program(workspace, "peer-bench"));

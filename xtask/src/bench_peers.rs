@@ -80,8 +80,7 @@ impl Ground {
 /// # Errors
 /// When a ground does not come up, or a contender does not do its work.
 pub(crate) fn run(workspace: &Workspace, options: &Options) -> Result<()> {
-    let build = ["build", "--release", "-p", "volume-transfer", "-p", "peer-bench"];
-    process::run(&mut workspace.cargo(build))?;
+    build(workspace)?;
     let directory = directory(workspace);
     std::fs::create_dir_all(&directory).with_context(|| directory.display().to_string())?;
     let mut report = workspace.command(program(workspace, "peer-bench"));
@@ -226,6 +225,16 @@ impl Drop for Up {
     }
 }
 
+/// Builds what is measured, as it is installed.
+///
+/// # Errors
+/// When it does not build.
+pub(crate) fn build(workspace: &Workspace) -> Result<()> {
+    let build = "build --profile dist -p volume-transfer -p peer-bench";
+    process::run(&mut workspace.cargo(build.split(' ')))
+}
+
+/// Where that is.
 pub(crate) fn program(workspace: &Workspace, name: &str) -> PathBuf {
-    workspace.target.join("release").join(name)
+    workspace.target.join("dist").join(name)
 }

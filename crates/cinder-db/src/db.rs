@@ -6,6 +6,7 @@
 
 mod again;
 mod row;
+mod server;
 mod sqlite;
 
 pub(crate) use again::Interruptible;
@@ -16,42 +17,21 @@ use crate::turnstile::{Passage, Turnstile};
 use crate::{ConnectError, DbError, StoreConfig};
 use again::Turns;
 use sea_query::{Expr, QueryStatementWriter, SelectStatement, Values};
-use sea_query_sqlx::SqlxValues;
-use sqlite::{Sqlite, SqliteTxn};
-use sqlx::mysql::{MySql, MySqlPool};
-use sqlx::pool::PoolOptions;
-use sqlx::postgres::{PgPool, Postgres};
-use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection as _, Database, Executor as _, IntoArguments, Transaction};
+use server::{Lent, Server};
+use sqlite::{Sqlite, SqliteRow, SqliteTxn};
 use std::sync::Arc;
-use std::time::Duration;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-/// How long a transaction waits for a connection.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// How many prepared statements all connections of this process keep on a MariaDB, which has a
-/// limit for all who use it (`max_prepared_stmt_count`, 16,382 unless it is told otherwise): a
-/// quarter of that.
-const PREPARED: usize = 4095;
-
-/// The most that one connection keeps: more than there are.
-const STATEMENTS: usize = 100;
-
-/// How long a connection is trusted after its last use.
-const FRESH: Duration = Duration::from_secs(1);
-
-/// The same thing of whichever database it is.
 #[derive(Clone, Debug)]
-enum Each<S, P, M> {
-    Sqlite(S),
-    Postgres(P),
-    MySql(M),
+enum Pool {
+    Sqlite(Sqlite),
+    Server(Server),
 }
 
-type Pool = Each<Sqlite, PgPool, MySqlPool>;
-
-type Inner = Each<SqliteTxn, Transaction<'static, Postgres>, Transaction<'static, MySql>>;
+enum Inner {
+    Sqlite(SqliteTxn),
+    Server(Lent),
+}
 
 /// A database.
 #[derive(Clone, Debug)]
@@ -86,33 +66,14 @@ impl Drop for Watched {
 impl Db {
     pub(crate) async fn connect(config: &StoreConfig) -> Result<Self, ConnectError> {
         let options = Options::read(&config.url)?;
-        let (dialect, max) = (options.dialect(), config.max_connections);
-        let place = options.place();
+        let (dialect, place, most) = (options.dialect(), options.place(), config.max_connections);
         let pool = match options {
-            Options::Sqlite(file) => {
-                let pool = Pool::Sqlite(Sqlite::open(file, max)?);
-                return Ok(Self { pool, dialect, turns: Turns::default(), turnstile: None });
+            Options::Sqlite(file) => Pool::Sqlite(Sqlite::open(file, most)?),
+            Options::Server(address) => {
+                let server = Server::connect(*address, most).await;
+                Pool::Server(server.map_err(|why| ConnectError::Open { place, why })?)
             }
-            Options::Postgres(options) => {
-                let pool = limits::<Postgres>(max).after_connect(move |connection, _meta| {
-                    Box::pin(async move {
-                        connection.execute(Dialect::POSTGRES_SESSION).await.map(|_done| ())
-                    })
-                });
-                pool.connect_with(options).await.map(Pool::Postgres)
-            }
-            Options::MySql(options) => {
-                let pool = limits::<MySql>(max).after_connect(move |connection, _meta| {
-                    Box::pin(async move {
-                        connection.execute(Dialect::MYSQL_SESSION).await.map(|_done| ())
-                    })
-                });
-                let kept = PREPARED / usize::try_from(max).unwrap_or(1).max(1);
-                let options = options.statement_cache_capacity(kept.clamp(1, STATEMENTS));
-                pool.connect_with(options).await.map(Pool::MySql)
-            }
-        }
-        .map_err(|error| ConnectError::Open { place, why: error.to_string() })?;
+        };
         Ok(Self { pool, dialect, turns: Turns::default(), turnstile: None })
     }
 
@@ -133,8 +94,7 @@ impl Db {
         let watched = self.watch(passage);
         let inner = match &self.pool {
             Pool::Sqlite(pool) => Inner::Sqlite(pool.write().await?),
-            Pool::Postgres(pool) => Inner::Postgres(begin(pool, self.dialect.begin_write()).await?),
-            Pool::MySql(pool) => Inner::MySql(begin(pool, self.dialect.begin_write()).await?),
+            Pool::Server(server) => Inner::Server(server.begin(self.dialect.begin_write()).await?),
         };
         Ok(Txn { inner, dialect: self.dialect, writes: true, watched })
     }
@@ -148,17 +108,9 @@ impl Db {
         &self,
         statement: &impl QueryStatementWriter,
     ) -> Result<u64, DbError> {
-        if self.turnstile.is_none() {
+        if let (Pool::Server(server), None) = (&self.pool, &self.turnstile) {
             let (sql, values) = self.dialect.build(statement);
-            match &self.pool {
-                Pool::Sqlite(_) => {}
-                Pool::Postgres(pool) => {
-                    return Ok(query((sql, values)).execute(pool).await?.rows_affected());
-                }
-                Pool::MySql(pool) => {
-                    return Ok(query((sql, values)).execute(pool).await?.rows_affected());
-                }
-            }
+            return server.lend().await?.execute(sql, values).await;
         }
         let mut txn = self.write().await?;
         let matched = txn.execute(statement).await?;
@@ -177,8 +129,7 @@ impl Db {
         let statement = self.dialect.begin_read();
         let inner = match &self.pool {
             Pool::Sqlite(pool) => Inner::Sqlite(pool.read(statement).await?),
-            Pool::Postgres(pool) => Inner::Postgres(begin(pool, statement).await?),
-            Pool::MySql(pool) => Inner::MySql(begin(pool, statement).await?),
+            Pool::Server(server) => Inner::Server(server.begin(statement).await?),
         };
         Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
     }
@@ -198,12 +149,10 @@ impl Db {
     }
 
     async fn found(&self, sql: &str, values: &Values) -> Result<Vec<Row>, DbError> {
-        let own = || (sql.to_owned(), values.clone());
-        Ok(match &self.pool {
-            Pool::Sqlite(pool) => rows(pool.select(sql, values).await?),
-            Pool::Postgres(pool) => rows(query(own()).fetch_all(pool).await?),
-            Pool::MySql(pool) => rows(query(own()).fetch_all(pool).await?),
-        })
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.select(sql, values).await.map(rows),
+            Pool::Server(server) => server.lend().await?.all(sql.to_owned(), values.clone()).await,
+        }
     }
 
     fn watch(&self, passage: Passage) -> Option<Watched> {
@@ -213,42 +162,18 @@ impl Db {
     }
 
     pub(crate) fn is_idle(&self) -> bool {
-        let (idle, size) = match &self.pool {
-            Pool::Sqlite(pool) => return pool.is_idle(),
-            Pool::Postgres(pool) => (pool.num_idle(), pool.size()),
-            Pool::MySql(pool) => (pool.num_idle(), pool.size()),
-        };
-        u32::try_from(idle).is_ok_and(|idle| idle == size)
+        match &self.pool {
+            Pool::Sqlite(pool) => pool.is_idle(),
+            Pool::Server(server) => server.is_idle(),
+        }
     }
 
     pub(crate) async fn close(&self) {
         match &self.pool {
             Pool::Sqlite(pool) => pool.close().await,
-            Pool::Postgres(pool) => pool.close().await,
-            Pool::MySql(pool) => pool.close().await,
+            Pool::Server(server) => server.close().await,
         }
     }
-}
-
-/// Begins a transaction on a server. On the heap: this may have to open a connection, and whatever
-/// begins a transaction would hold the room for that from its own beginning to its end.
-async fn begin<D: Database>(
-    pool: &sqlx::Pool<D>,
-    statement: &'static str,
-) -> Result<Transaction<'static, D>, sqlx::Error> {
-    Box::pin(pool.begin_with(statement)).await
-}
-
-/// A connection that was in use a moment ago is not asked again whether it is whole: that would be
-/// one more round trip for each transaction. What it then fails with is an interruption.
-fn limits<D: Database>(max_connections: u32) -> PoolOptions<D> {
-    PoolOptions::new()
-        .max_connections(max_connections)
-        .acquire_timeout(ACQUIRE_TIMEOUT)
-        .test_before_acquire(false)
-        .before_acquire(|connection: &mut D::Connection, known| {
-            Box::pin(async move { Ok(known.idle_for < FRESH || connection.ping().await.is_ok()) })
-        })
 }
 
 impl Txn {
@@ -287,21 +212,19 @@ impl Txn {
     ) -> Result<u64, DbError> {
         let (sql, values) = self.dialect.build(statement);
         self.tell(&sql);
-        Ok(match &mut self.inner {
-            Inner::Sqlite(txn) => txn.execute(&sql, &values)?,
-            Inner::Postgres(txn) => query((sql, values)).execute(&mut **txn).await?.rows_affected(),
-            Inner::MySql(txn) => query((sql, values)).execute(&mut **txn).await?.rows_affected(),
-        })
+        match &mut self.inner {
+            Inner::Sqlite(txn) => txn.execute(&sql, &values),
+            Inner::Server(lent) => lent.execute(sql, values).await,
+        }
     }
 
     pub(crate) async fn all(&mut self, select: &SelectStatement) -> Result<Vec<Row>, DbError> {
         let (sql, values) = self.dialect.build(select);
         self.tell(&sql);
-        Ok(match &mut self.inner {
-            Inner::Sqlite(txn) => rows(txn.rows(sql, values, usize::MAX).await?),
-            Inner::Postgres(txn) => rows(query((sql, values)).fetch_all(&mut **txn).await?),
-            Inner::MySql(txn) => rows(query((sql, values)).fetch_all(&mut **txn).await?),
-        })
+        match &mut self.inner {
+            Inner::Sqlite(txn) => txn.rows(sql, values, usize::MAX).await.map(rows),
+            Inner::Server(lent) => lent.all(sql, values).await,
+        }
     }
 
     pub(crate) async fn first(&mut self, select: &SelectStatement) -> Result<Option<Row>, DbError> {
@@ -309,12 +232,7 @@ impl Txn {
         self.tell(&sql);
         Ok(match &mut self.inner {
             Inner::Sqlite(txn) => txn.rows(sql, values, 1).await?.pop().map(Row::from),
-            Inner::Postgres(txn) => {
-                query((sql, values)).fetch_optional(&mut **txn).await?.map(Row::from)
-            }
-            Inner::MySql(txn) => {
-                query((sql, values)).fetch_optional(&mut **txn).await?.map(Row::from)
-            }
+            Inner::Server(lent) => lent.first(sql, values).await?,
         })
     }
 
@@ -327,11 +245,9 @@ impl Txn {
     pub(crate) async fn define(&mut self, statement: &impl Definition) -> Result<(), DbError> {
         let sql = statement.sql(self.dialect);
         self.tell(&sql);
-        let query = || sqlx::raw_sql(AssertSqlSafe(sql.clone()));
         let done = match &mut self.inner {
             Inner::Sqlite(txn) => return txn.execute(&sql, &Values(Vec::new())).map(|_rows| ()),
-            Inner::Postgres(txn) => query().execute(&mut **txn).await.map(|_done| ()),
-            Inner::MySql(txn) => query().execute(&mut **txn).await.map(|_done| ()),
+            Inner::Server(lent) => lent.define(sql).await,
         };
         match done {
             Err(error) if self.dialect.is_there_already(&error) => Ok(()),
@@ -352,8 +268,7 @@ impl Txn {
         if watched.passage == Passage::NoCommit {
             match inner {
                 Inner::Sqlite(txn) => txn.roll_back(),
-                Inner::Postgres(txn) => txn.rollback().await?,
-                Inner::MySql(txn) => txn.rollback().await?,
+                Inner::Server(lent) => lent.roll_back().await?,
             }
             return Err(DbError::Database("the commit failed".to_owned()));
         }
@@ -369,25 +284,14 @@ impl Txn {
     }
 }
 
-fn query<D: Database>((sql, values): (String, Values)) -> Query<'static, D, SqlxValues>
-where
-    SqlxValues: IntoArguments<D>,
-{
-    sqlx::query_with(AssertSqlSafe(sql), SqlxValues(values))
-}
-
-fn rows<R>(found: Vec<R>) -> Vec<Row>
-where
-    Row: From<R>,
-{
+fn rows(found: Vec<SqliteRow>) -> Vec<Row> {
     found.into_iter().map(Row::from).collect()
 }
 
 async fn commit(inner: Inner) -> Result<(), DbError> {
     match inner {
         Inner::Sqlite(txn) => txn.commit().await,
-        Inner::Postgres(txn) => txn.commit().await.map_err(DbError::of_commit),
-        Inner::MySql(txn) => txn.commit().await.map_err(DbError::of_commit),
+        Inner::Server(lent) => lent.commit().await,
     }
 }
 

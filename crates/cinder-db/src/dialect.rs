@@ -7,7 +7,7 @@ mod sqlite_file;
 mod url;
 
 pub(crate) use sqlite_file::SqliteFile;
-pub(crate) use url::Options;
+pub(crate) use url::{Address, Options};
 
 use sea_query::{
     ColumnDef, Expr, IndexCreateStatement, MysqlQueryBuilder, PostgresQueryBuilder,

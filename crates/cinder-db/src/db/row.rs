@@ -3,7 +3,6 @@
 //! Values are decoded whatever the column calls itself: SQLite types values and not columns, and
 //! an integer may be of any width. `NULL` is never an error here.
 
-use super::Each;
 use super::sqlite::SqliteRow;
 use crate::{DbError, dialect};
 use sqlx::mysql::{MySql, MySqlRow};
@@ -15,7 +14,13 @@ use time::PrimitiveDateTime;
 type OfSqlite<T> = fn(&SqliteRow, &str) -> Option<Option<T>>;
 
 /// One row of a result.
-pub(crate) struct Row(Each<SqliteRow, PgRow, MySqlRow>);
+pub(crate) struct Row(Each);
+
+enum Each {
+    Sqlite(SqliteRow),
+    Postgres(PgRow),
+    MySql(MySqlRow),
+}
 
 impl From<SqliteRow> for Row {
     fn from(row: SqliteRow) -> Self {

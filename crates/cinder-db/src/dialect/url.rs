@@ -40,6 +40,11 @@ const UNNEEDED: [&str; 7] = [
 /// How to connect.
 pub(crate) enum Options {
     Sqlite(SqliteFile),
+    Server(Box<Address>),
+}
+
+/// Where a server is, and how one comes to it.
+pub(crate) enum Address {
     Postgres(PgConnectOptions),
     MySql(MySqlConnectOptions),
 }
@@ -53,6 +58,12 @@ struct Parts {
     port: Option<u16>,
     database: Option<String>,
     options: Vec<(String, String)>,
+}
+
+impl From<Address> for Options {
+    fn from(address: Address) -> Self {
+        Self::Server(Box::new(address))
+    }
 }
 
 impl Options {
@@ -69,8 +80,10 @@ impl Options {
                 Some(path) => SqliteFile::read(path).map(Self::Sqlite),
                 None => Err(ConnectError::Url("path: write sqlite:////folder/file")),
             },
-            Some((_, _, Dialect::Postgres)) => Parts::read(rest)?.postgres().map(Self::Postgres),
-            Some((_, _, Dialect::MySql)) => Parts::read(rest)?.mysql().map(Self::MySql),
+            Some((_, _, Dialect::Postgres)) => {
+                Ok(Address::Postgres(Parts::read(rest)?.postgres()?).into())
+            }
+            Some((_, _, Dialect::MySql)) => Ok(Address::MySql(Parts::read(rest)?.mysql()?).into()),
         }
     }
 
@@ -79,16 +92,18 @@ impl Options {
     pub(crate) fn place(&self) -> String {
         match self {
             Self::Sqlite(of) => of.path.clone(),
-            Self::Postgres(_) => "PostgreSQL".to_owned(),
-            Self::MySql(_) => "MySQL".to_owned(),
+            Self::Server(_) if self.dialect() == Dialect::Postgres => "PostgreSQL".to_owned(),
+            Self::Server(_) => "MySQL".to_owned(),
         }
     }
 
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
-            Self::Postgres(_) => Dialect::Postgres,
-            Self::MySql(_) => Dialect::MySql,
+            Self::Server(address) => match **address {
+                Address::Postgres(_) => Dialect::Postgres,
+                Address::MySql(_) => Dialect::MySql,
+            },
         }
     }
 }
@@ -278,19 +293,25 @@ mod tests {
         }
     }
 
-    fn postgres(url: &str) -> PgConnectOptions {
+    fn server(url: &str) -> Address {
         match Options::read(url) {
-            Ok(Options::Postgres(options)) => options,
-            Ok(_other) => panic!("another database: {url}"),
+            Ok(Options::Server(address)) => *address,
+            Ok(Options::Sqlite(_)) => panic!("another database: {url}"),
             Err(error) => panic!("{url}: {error}"),
         }
     }
 
+    fn postgres(url: &str) -> PgConnectOptions {
+        match server(url) {
+            Address::Postgres(options) => options,
+            Address::MySql(_) => panic!("another database: {url}"),
+        }
+    }
+
     fn mysql(url: &str) -> MySqlConnectOptions {
-        match Options::read(url) {
-            Ok(Options::MySql(options)) => options,
-            Ok(_other) => panic!("another database: {url}"),
-            Err(error) => panic!("{url}: {error}"),
+        match server(url) {
+            Address::MySql(options) => options,
+            Address::Postgres(_) => panic!("another database: {url}"),
         }
     }
 

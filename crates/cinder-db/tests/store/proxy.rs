@@ -1,6 +1,7 @@
 //! A way to a server that breaks when it is told to.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -23,7 +24,16 @@ pub(crate) struct Proxy {
     cut: Arc<Mutex<Option<Cut>>>,
     all: Arc<Notify>,
     still: Arc<Notify>,
+    traffic: Arc<Traffic>,
     serving: tokio::task::JoinHandle<()>,
+}
+
+/// What has gone by.
+#[derive(Default)]
+struct Traffic {
+    connections: AtomicUsize,
+    /// How often the server was asked something.
+    questions: AtomicUsize,
 }
 
 impl Proxy {
@@ -36,21 +46,25 @@ impl Proxy {
         let (cut_here, all_here) = (Arc::clone(&cut), Arc::clone(&all));
         let still = Arc::new(Notify::new());
         let still_here = Arc::clone(&still);
+        let traffic = Arc::new(Traffic::default());
+        let traffic_here = Arc::clone(&traffic);
         let serving = tokio::spawn(async move {
             loop {
                 let (client, _from) = listener.accept().await.expect("accepted");
                 let server = TcpStream::connect(&server).await.expect("the server is up");
                 let (cut, all) = (Arc::clone(&cut_here), Arc::clone(&all_here));
                 let still = Arc::clone(&still_here);
+                let traffic = Arc::clone(&traffic_here);
+                traffic.connections.fetch_add(1, Ordering::Relaxed);
                 tokio::spawn(async move {
                     tokio::select! {
-                        () = carry(client, server, &cut, &still) => {}
+                        () = carry(client, server, &cut, &still, &traffic.questions) => {}
                         () = all.notified() => {}
                     }
                 });
             }
         });
-        Self { address, cut, all, still, serving }
+        Self { address, cut, all, still, traffic, serving }
     }
 
     /// The url, by this way, and without TLS: what goes by is to be understood.
@@ -74,6 +88,16 @@ impl Proxy {
     /// Returns when a connection stands still.
     pub(crate) async fn stands_still(&self) {
         self.still.notified().await;
+    }
+
+    /// How many connections there have been.
+    pub(crate) fn connections(&self) -> usize {
+        self.traffic.connections.load(Ordering::Relaxed)
+    }
+
+    /// How often the server has been asked something since this was read.
+    pub(crate) fn questions(&self) -> usize {
+        self.traffic.questions.swap(0, Ordering::Relaxed)
     }
 
     /// Breaks every connection.
@@ -101,12 +125,18 @@ async fn carry(
     mut server: TcpStream,
     cut: &Mutex<Option<Cut>>,
     still: &Notify,
+    questions: &AtomicUsize,
 ) {
     let (mut up, mut down) = ([0; 16_384], [0; 16_384]);
+    let mut is_asking = false;
     loop {
         tokio::select! {
             read = client.read(&mut up) => {
                 let Ok(length @ 1..) = read else { return };
+                if !is_asking {
+                    is_asking = true;
+                    questions.fetch_add(1, Ordering::Relaxed);
+                }
                 let due = due(cut, &up[..length]);
                 if matches!(due, Some(Cut::Before(_))) {
                     return;
@@ -124,6 +154,7 @@ async fn carry(
             }
             read = server.read(&mut down) => {
                 let Ok(length @ 1..) = read else { return };
+                is_asking = false;
                 if client.write_all(&down[..length]).await.is_err() {
                     return;
                 }
