@@ -57,6 +57,7 @@ class Ground:
         services = self.running.enter_context(
             RealServices(venv, self.directory, "http://127.0.0.1:8776", size).start())
         self.identity, self.key_manager = services.identity, services.key_manager
+        self.pids = services.pids
         self.requests = {"barbican_log": str(services.dir / "barbican-access.log")}
 
     def simulator(self, binary):
@@ -67,6 +68,7 @@ class Ground:
             "--ready-file", ready,
         ], self.directory / "simulator.log", {"RUST_LOG": "warn"}))
         process.wait_ready(60, ready.exists)
+        self.pids = [process.child.pid]
         urls = json.loads(ready.read_text())
         self.identity = urls["identity"].removesuffix("/v3") + "/v3"
         self.key_manager = urls["key_manager"]
@@ -198,7 +200,8 @@ def main():
     with contextlib.ExitStack() as running:
         ground = Ground(given, running)
         ready = {"keystone": ground.identity, "barbican": ground.key_manager,
-                 "password": PASSWORD, **ground.requests, "storages": storages(ground, given)}
+                 "key_manager_pids": ground.pids, "password": PASSWORD, **ground.requests,
+                 "storages": storages(ground, given)}
         # whole or not at all: whoever waits for it reads it at once
         written = given.directory / "ready.json.new"
         written.write_text(json.dumps(ready))

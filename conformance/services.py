@@ -78,6 +78,7 @@ class RealServices:
         self.ports = {"keystone": keystone, "barbican": barbican}
         self.clouds = self.dir / "clouds.yaml"
         self.processes = contextlib.ExitStack()
+        self.pids = []
         self.keystone_conf = self.dir / "keystone.conf"
         self.env = {
             "HOME": str(self.dir),  # barbican reads ~/.barbican/barbican.conf
@@ -132,6 +133,7 @@ class RealServices:
             "--access-logfile", self.dir / f"{name}-access.log",
             "--chdir", HERE, f"{name}_wsgi:application",
         ], self.dir / f"{name}.log", self.env))
+        self.pids.append(process.child.pid)
         process.wait_ready(90, lambda: answers(url))
 
     def database(self, name):

@@ -4,11 +4,20 @@
 //! it is done again, is tried again after an unknown outcome; whoever asks for another change has
 //! to look first.
 
+mod outage;
+mod pages;
+
+pub use outage::Outage;
+
 use crate::clouds::CloudSettings;
 use http::header::HeaderName;
 use http::{HeaderValue, Method, StatusCode};
 use keystone_client::{Identity, Keystone, ServiceSession};
-use openstack_http::{Exchange, Failure, Limits, Password, Refusal, Reply, Service, Unknown, Wire};
+use openstack_http::{
+    Exchange, Failure, Limits, Password, Refusal, Reply, Service, TlsError, Unknown, Wire,
+};
+pub(crate) use outage::{Waiting, Watch};
+use pages::pages;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -90,6 +99,28 @@ pub(crate) struct Quota {
     pub(crate) reserved: i64,
 }
 
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Certificates of no use.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// What Keystone has said, or has not.
+    #[error("Keystone")]
+    Keystone(#[from] Failure),
+    /// There is nothing to move from or to.
+    #[error("the token has no project")]
+    NoProject,
+    /// There is no block storage.
+    #[error("the catalogue has no {interface} block storage in {region}")]
+    NoEndpoint {
+        /// Of this kind.
+        interface: String,
+        /// In this region.
+        region: String,
+    },
+}
+
 /// One side's connection.
 pub struct BlockStorage {
     name: String,
@@ -99,18 +130,18 @@ pub struct BlockStorage {
     session: ServiceSession,
     project: ProjectId,
     roles: Vec<String>,
+    watch: Watch,
 }
 
 impl BlockStorage {
     /// Authenticates, and looks the block storage up.
     ///
     /// # Errors
-    /// In words: TLS, Keystone's no, or a catalogue without block storage.
-    pub async fn connect(cloud: CloudSettings) -> Result<Self, String> {
-        let of = |what: &dyn std::fmt::Display| format!("cloud {:?}: {what}", cloud.name);
+    /// [`ConnectError`].
+    pub async fn connect(cloud: CloudSettings) -> Result<Self, ConnectError> {
         let limits =
             Limits { total: Duration::from_secs(120), body_bytes: 16 << 20, ..Limits::default() };
-        let wire = Wire::new(&cloud.tls, limits).map_err(|error| of(&error))?;
+        let wire = Wire::new(&cloud.tls, limits)?;
         let exchange: Arc<dyn Exchange> = Arc::new(wire);
         let keystone = Keystone::new(&cloud.auth_url, Arc::clone(&exchange));
         let name = cloud.name.clone();
@@ -120,22 +151,35 @@ impl BlockStorage {
             cloud.credentials.clone(),
             Arc::new(OffsetDateTime::now_utc),
         );
-        let issued = session.token().await.map_err(|failure| of(&failure))?;
+        let issued = session.token().await?;
         let Identity { project, roles, catalog, .. } = &issued.identity;
         let Some(project) = project.clone() else {
-            return Err(of(&"the token has no project"));
+            return Err(ConnectError::NoProject);
         };
         let types = ["block-storage", "volumev3", "block-store", "volume"];
         let endpoint = cloud.endpoint.clone();
         let endpoint = endpoint.or_else(|| catalog.endpoint(&types, interface, region));
         let Some(endpoint) = endpoint else {
-            let region = region.unwrap_or("any region");
-            return Err(of(&format!("the catalogue has no {interface} block storage in {region}")));
+            let region = region.unwrap_or("any region").to_owned();
+            return Err(ConnectError::NoEndpoint { interface: interface.to_owned(), region });
         };
         let key_manager = catalog.endpoint(&["key-manager"], interface, region);
         let key_manager = key_manager.map(|url| Service::new(&url, "v1", Arc::clone(&exchange)));
         let service = Service::new(&versioned(&endpoint), "v3", exchange);
-        Ok(Self { name, service, key_manager, roles: roles.clone(), session, project })
+        let (roles, watch) = (roles.clone(), Watch::new(&name, |_| ()));
+        Ok(Self { name, service, key_manager, roles, session, project, watch })
+    }
+
+    /// Somebody hears of outages.
+    #[must_use]
+    pub fn telling(mut self, tell: impl Fn(&Outage) + Send + Sync + 'static) -> Self {
+        self.watch = Watch::new(&self.name, tell);
+        self
+    }
+
+    /// Who waits for it.
+    pub(crate) fn watch(&self) -> &Watch {
+        &self.watch
     }
 
     /// The cloud's name.
@@ -310,12 +354,16 @@ impl BlockStorage {
         &self,
         send: impl Fn() -> F,
     ) -> Result<Reply, Failure> {
-        let mut tries = 1;
+        let (mut tries, mut waiting) = (1, Waiting::default());
         loop {
-            match send().await {
+            let outcome = send().await;
+            waiting.hear(&outcome);
+            match outcome {
                 Err(failure @ Failure::Unknown(_)) if tries < TRIES => {
                     tracing::debug!(cloud = self.name, error = %failure, "asked again");
-                    tokio::time::sleep(pause(&failure, tries)).await;
+                    let again = pause(&failure, tries);
+                    waiting.begin(&self.watch, &failure, again);
+                    tokio::time::sleep(again).await;
                     tries += 1;
                 }
                 outcome => return outcome,
@@ -395,67 +443,9 @@ fn versioned(endpoint: &Url) -> Url {
     url
 }
 
-/// All rows of a list, asked for page by page. One that is gone by the time that it is to mark the
-/// next page is left out, and the one before it is the mark.
-async fn pages<T>(
-    id: impl Fn(&T) -> String,
-    ask: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,
-) -> Result<Vec<T>, Failure> {
-    let mut all = Vec::new();
-    loop {
-        match ask(all.last().map(&id)).await {
-            Ok(page) if page.is_empty() => return Ok(all),
-            Ok(page) => all.extend(page),
-            Err(failure) if failure.is_refusal(404) && all.pop().is_some() => {}
-            Err(failure) => return Err(failure),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::cell::RefCell;
-
-    #[tokio::test]
-    async fn a_list_is_read_to_its_end_though_rows_go_meanwhile() {
-        // What is gone before which page is asked for, and what is found.
-        for (gone, expected) in [
-            (vec![], "abcde"),
-            (vec![(1, "b")], "acde"),
-            (vec![(1, "ab")], "cde"),
-            (vec![(2, "bd")], "abce"),
-            (vec![(1, "abcde")], ""),
-            (vec![(1, "b"), (2, "a"), (3, "d")], "ce"),
-        ] {
-            let rows = RefCell::new("abcde".to_owned());
-            let asked = RefCell::new(0);
-            let found = pages(char::to_string, async |marker: Option<String>| {
-                for (_, gone) in gone.iter().filter(|(page, _)| *page == *asked.borrow()) {
-                    rows.borrow_mut().retain(|row| !gone.contains(row));
-                }
-                *asked.borrow_mut() += 1;
-                let rows = rows.borrow();
-                let begin = match marker {
-                    None => 0,
-                    Some(marker) => match rows.find(&marker) {
-                        Some(place) => place + 1,
-                        None => {
-                            let message = format!("{marker} could not be found");
-                            return Err(Refusal { status: 404, message }.into());
-                        }
-                    },
-                };
-                Ok(rows[begin..].chars().take(2).collect())
-            });
-            let found: String = found.await.unwrap().into_iter().collect();
-            assert_eq!(found, expected, "{gone:?}");
-        }
-        let refused = pages(char::to_string, async |_| {
-            Err(Refusal { status: 404, message: "there is no such list".to_owned() }.into())
-        });
-        assert!(refused.await.unwrap_err().is_refusal(404));
-    }
 
     #[test]
     fn an_endpoint_ends_with_its_version() {

@@ -23,6 +23,8 @@ const VERSION: u32 = 1;
 pub enum Place {
     /// Nothing is known to have happened.
     Planned,
+    /// As planned, and not before the others: refused with a 403, which may be theirs, too.
+    Refused,
     /// Offered.
     Offered {
         /// The offer.
@@ -323,6 +325,7 @@ impl Line {
         };
         line.place = match place {
             Place::Planned => "planned",
+            Place::Refused => "refused",
             Place::Offered { transfer, auth_key } => {
                 line.transfer = Some(transfer.clone());
                 line.auth_key = Some(auth_key.expose().to_owned());
@@ -341,6 +344,7 @@ impl Line {
     fn place(self) -> Option<(VolumeId, Place, Option<String>)> {
         let place = match (self.place.as_str(), self.transfer, self.auth_key, self.reason) {
             ("planned", None, None, None) => Place::Planned,
+            ("refused", None, None, None) => Place::Refused,
             ("offered", Some(transfer), Some(auth_key), None) => {
                 Place::Offered { transfer, auth_key: Password::new(auth_key) }
             }

@@ -4,7 +4,7 @@
 //! clouds are looked at before anything is asked for again: a volume that the recipient has has
 //! arrived, and an offer of this run whose auth key is lost is taken back.
 
-use crate::block_storage::{BlockStorage, Transfer, Volume, pause};
+use crate::block_storage::{BlockStorage, Transfer, Volume, Waiting, pause};
 use crate::journal::{Journal, JournalError, Place};
 use openstack_http::{Failure, Password, Refusal};
 use std::time::Duration;
@@ -34,6 +34,20 @@ pub enum Stopped {
     Asked,
     /// What went wrong would go wrong with every other volume.
     Systemic(String),
+    /// A service did not answer for too long. It may pass.
+    Outage(String),
+}
+
+impl Stopped {
+    /// By what a service has said, and whose.
+    pub(crate) fn by(failure: &Failure, whose: &str) -> Self {
+        match failure {
+            Failure::Refused(refusal) => Self::Systemic(format!("{whose}: {refusal}")),
+            Failure::Unknown(unknown) => {
+                Self::Outage(format!("{whose}: the service does not answer: {unknown}"))
+            }
+        }
+    }
 }
 
 /// What keeps a volume from arriving.
@@ -42,39 +56,30 @@ pub(crate) enum Trouble {
     /// Its own: others may still arrive.
     Own(String),
     /// Everybody's. The volume is with the donor as before, or its offer is in the journal.
-    Systemic(String),
+    All(Stopped),
     /// This volume's 403: nobody knows yet whether it is the others', too.
     Forbidden(String),
-    /// Somebody asked to stop.
-    Asked,
     /// Nothing can be written down any more.
     Journal(JournalError),
+}
+
+impl Trouble {
+    /// By what a service has said, and whose: a volume's own is in its words alone.
+    fn by(failure: Failure, whose: &str) -> Self {
+        match failure {
+            Failure::Refused(Refusal { status: 401 | 405 | 406 | 413, .. })
+            | Failure::Unknown(_) => Self::All(Stopped::by(&failure, whose)),
+            Failure::Refused(refusal) if refusal.status == 403 => {
+                Self::Forbidden(format!("{whose}: {refusal}"))
+            }
+            Failure::Refused(refusal) => Self::Own(refusal.message),
+        }
+    }
 }
 
 impl From<JournalError> for Trouble {
     fn from(error: JournalError) -> Self {
         Self::Journal(error)
-    }
-}
-
-impl From<Failure> for Trouble {
-    fn from(failure: Failure) -> Self {
-        match failure {
-            Failure::Refused(refusal) => refusal.into(),
-            Failure::Unknown(unknown) => {
-                Self::Systemic(format!("the service does not answer: {unknown}"))
-            }
-        }
-    }
-}
-
-impl From<Refusal> for Trouble {
-    fn from(refusal: Refusal) -> Self {
-        match refusal.status {
-            403 => Self::Forbidden(refusal.to_string()),
-            401 | 405 | 406 | 413 => Self::Systemic(refusal.to_string()),
-            _ => Self::Own(refusal.message),
-        }
     }
 }
 
@@ -92,7 +97,7 @@ pub(crate) struct Mover<'a> {
     pub(crate) stop: &'a CancellationToken,
 }
 
-impl Mover<'_> {
+impl<'a> Mover<'a> {
     /// Brings a volume from where it is to the recipient.
     pub(crate) async fn bring(&self, volume: &VolumeId, place: Place) -> Result<(), Trouble> {
         let resumed = self.journal.was_there();
@@ -100,12 +105,14 @@ impl Mover<'_> {
             doubtful: resumed,
             gone_before: false,
             accepting: resumed,
-            patience: Patience { tries: 0, stop: self.stop },
+            patience: Patience { tries: 0, waiting: Waiting::default(), stop: self.stop },
         };
         let mut place = place;
         loop {
             place = match place {
-                Place::Planned | Place::Failed { .. } => self.offer(volume, &mut way).await?,
+                Place::Planned | Place::Refused | Place::Failed { .. } => {
+                    self.offer(volume, &mut way).await?
+                }
                 Place::Offered { transfer, auth_key } => {
                     self.accept(volume, transfer, auth_key, &mut way).await?
                 }
@@ -115,11 +122,14 @@ impl Mover<'_> {
         }
     }
 
-    async fn offer(&self, volume: &VolumeId, way: &mut Way<'_>) -> Result<Place, Trouble> {
+    async fn offer(&self, volume: &VolumeId, way: &mut Way<'a>) -> Result<Place, Trouble> {
         if way.doubtful && matches!(self.look(volume).await?, Found::Arrived) {
+            way.patience.waiting.answered();
             return Ok(Place::Arrived);
         }
-        let failure = match self.donor.offer(volume, &self.journal.offer_name()).await {
+        let outcome = self.donor.offer(volume, &self.journal.offer_name()).await;
+        way.patience.waiting.hear(&outcome);
+        let failure = match outcome {
             Ok((transfer, auth_key)) => return Ok(Place::Offered { transfer, auth_key }),
             Err(failure) => failure,
         };
@@ -128,15 +138,15 @@ impl Mover<'_> {
         if let Failure::Refused(refusal) = &failure
             && !(refusal.status == 400 && may_be_under_way && self.is_available(volume).await?)
         {
-            return Err(failure.into());
+            return Err(self.refused(volume, self.donor, failure));
         }
-        way.patience.wait(failure).await?;
+        self.wait(self.donor, failure, way).await?;
         way.doubtful = true;
         Ok(Place::Planned)
     }
 
-    async fn is_available(&self, volume: &VolumeId) -> Result<bool, Failure> {
-        let found = self.donor.volume(volume).await?;
+    async fn is_available(&self, volume: &VolumeId) -> Result<bool, Trouble> {
+        let found = self.donor.volume(volume).await.map_err(self.by(self.donor))?;
         Ok(found.is_some_and(|volume| volume.status == "available"))
     }
 
@@ -145,18 +155,20 @@ impl Mover<'_> {
         volume: &VolumeId,
         transfer: TransferId,
         auth_key: Password,
-        way: &mut Way<'_>,
+        way: &mut Way<'a>,
     ) -> Result<Place, Trouble> {
-        match self.recipient.accept(&transfer, &auth_key).await {
+        let outcome = self.recipient.accept(&transfer, &auth_key).await;
+        way.patience.waiting.hear(&outcome);
+        match outcome {
             Ok(()) => Ok(Place::Arrived),
             Err(failure @ Failure::Unknown(_)) => {
                 way.accepting = true;
-                way.patience.wait(failure).await?;
+                self.wait(self.recipient, failure, way).await?;
                 Ok(Place::Offered { transfer, auth_key })
             }
             // An earlier accept, whose reply was lost, may still be under way.
             Err(failure) if failure.is_refusal(400) && way.accepting && way.patience.lasts() => {
-                way.patience.wait(failure).await?;
+                self.wait(self.recipient, failure, way).await?;
                 Ok(Place::Offered { transfer, auth_key })
             }
             // The offer is gone, because an earlier accept got through or somebody took it back;
@@ -168,12 +180,45 @@ impl Mover<'_> {
                     Found::AtDonor => Place::Planned,
                 })
             }
-            Err(Failure::Refused(refusal)) => {
-                self.donor.take_back(&transfer).await?;
-                self.journal.record(volume, Place::Planned)?;
-                Err(refusal.into())
+            Err(failure @ Failure::Refused(_)) => {
+                self.donor.take_back(&transfer).await.map_err(self.by(self.donor))?;
+                Err(self.refused(volume, self.recipient, failure))
             }
         }
+    }
+
+    /// A side's no to a volume that is with the donor, as it was: written down, and told.
+    fn refused(&self, volume: &VolumeId, side: &BlockStorage, failure: Failure) -> Trouble {
+        let is_forbidden = failure.is_refusal(403);
+        let place = if is_forbidden { Place::Refused } else { Place::Planned };
+        match self.journal.record(volume, place) {
+            Ok(()) => Trouble::by(failure, &self.whose(side)),
+            Err(error) => error.into(),
+        }
+    }
+
+    async fn wait(
+        &self,
+        side: &'a BlockStorage,
+        failure: Failure,
+        way: &mut Way<'a>,
+    ) -> Result<(), Trouble> {
+        if !way.patience.lasts() {
+            return Err(Trouble::by(failure, &self.whose(side)));
+        }
+        way.patience.wait(side, &failure).await
+    }
+
+    /// What it means that a side has said no, or nothing.
+    fn by(&self, side: &BlockStorage) -> impl FnOnce(Failure) -> Trouble {
+        let whose = self.whose(side);
+        move |failure| Trouble::by(failure, &whose)
+    }
+
+    /// Whose quota, roles or service it is.
+    pub(crate) fn whose(&self, side: &BlockStorage) -> String {
+        let role = if std::ptr::eq(side, self.donor) { "donor" } else { "recipient" };
+        format!("{role} {:?}, project {}", side.name(), side.project())
     }
 
     /// The open offers of this run, by their volumes.
@@ -191,7 +236,7 @@ impl Mover<'_> {
         offer: Option<&TransferId>,
     ) -> Result<Found, Trouble> {
         if let Some(offer) = offer {
-            self.donor.take_back(offer).await?;
+            self.donor.take_back(offer).await.map_err(self.by(self.donor))?;
         }
         let found = self.look(volume).await?;
         let place = match found {
@@ -202,8 +247,8 @@ impl Mover<'_> {
         Ok(found)
     }
 
-    pub(crate) async fn has_arrived(&self, id: &VolumeId) -> Result<bool, Failure> {
-        let found = self.recipient.volume(id).await?;
+    pub(crate) async fn has_arrived(&self, id: &VolumeId) -> Result<bool, Trouble> {
+        let found = self.recipient.volume(id).await.map_err(self.by(self.recipient))?;
         Ok(of(found, self.recipient.project()).is_some())
     }
 
@@ -214,7 +259,9 @@ impl Mover<'_> {
             if self.has_arrived(id).await? {
                 return Ok(Found::Arrived);
             }
-            let Some(volume) = of(self.donor.volume(id).await?, self.donor.project()) else {
+            let Some(volume) =
+                of(self.donor.volume(id).await.map_err(self.by(self.donor))?, self.donor.project())
+            else {
                 if std::mem::replace(&mut missed, true) {
                     let nobodys = "is neither the donor's nor the recipient's";
                     return Err(Trouble::Own(nobodys.to_owned()));
@@ -225,17 +272,17 @@ impl Mover<'_> {
             if volume.status != "awaiting-transfer" {
                 return Ok(Found::AtDonor);
             }
-            let offers = self.donor.transfers().await?;
+            let offers = self.donor.transfers().await.map_err(self.by(self.donor))?;
             match offers.into_iter().find(|offer| offer.volume_id == *id) {
                 Some(Transfer { id, name, .. }) if name == Some(self.journal.offer_name()) => {
-                    self.donor.take_back(&id).await?;
+                    self.donor.take_back(&id).await.map_err(self.by(self.donor))?;
                     return Ok(Found::AtDonor);
                 }
                 Some(Transfer { id, .. }) => {
                     return Err(Trouble::Own(format!("is on offer already, as transfer {id}")));
                 }
                 // It is being made, or has ended between both looks.
-                None if self.stop.is_cancelled() => return Err(Trouble::Asked),
+                None if self.stop.is_cancelled() => return Err(Trouble::All(Stopped::Asked)),
                 None => tokio::time::sleep(SETTLING).await,
             }
         }
@@ -262,23 +309,23 @@ struct Way<'a> {
 /// How often it is tried again.
 struct Patience<'a> {
     tries: u32,
+    waiting: Waiting<'a>,
     stop: &'a CancellationToken,
 }
 
-impl Patience<'_> {
+impl<'a> Patience<'a> {
     /// Whether there is another try.
     fn lasts(&self) -> bool {
         self.tries + 1 < TRIES
     }
 
-    async fn wait(&mut self, failure: Failure) -> Result<(), Trouble> {
-        if !self.lasts() {
-            return Err(failure.into());
-        }
+    async fn wait(&mut self, side: &'a BlockStorage, failure: &Failure) -> Result<(), Trouble> {
         self.tries += 1;
+        let again = pause(failure, self.tries);
+        self.waiting.begin(side.watch(), failure, again);
         tokio::select! {
-            () = tokio::time::sleep(pause(&failure, self.tries)) => Ok(()),
-            () = self.stop.cancelled() => Err(Trouble::Asked),
+            () = tokio::time::sleep(again) => Ok(()),
+            () = self.stop.cancelled() => Err(Trouble::All(Stopped::Asked)),
         }
     }
 }

@@ -60,6 +60,32 @@ impl Summary {
     }
 }
 
+/// How far all volumes of a journal are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Standing {
+    /// Volumes that have arrived.
+    pub arrived: usize,
+    /// Volumes that have been given up.
+    pub failed: Vec<Failed>,
+    /// Volumes that wait for the next run.
+    pub left: usize,
+}
+
+impl Standing {
+    /// By the journal.
+    pub fn of(journal: &Journal) -> Self {
+        let mut standing = Self::default();
+        for (volume, place) in journal.places() {
+            match place {
+                Place::Arrived => standing.arrived += 1,
+                Place::Failed { reason } => standing.failed.push(Failed { volume, reason }),
+                Place::Planned | Place::Refused | Place::Offered { .. } => standing.left += 1,
+            }
+        }
+        standing
+    }
+}
+
 #[derive(Default)]
 struct Counted {
     arrived: usize,
@@ -73,16 +99,17 @@ impl Run<'_> {
     /// begun.
     pub async fn go(&self, show: &(dyn Fn(&Event) + Sync)) -> Summary {
         let begun = Instant::now();
-        let places = self.journal.places();
-        let arrived = |place: &Place| matches!(place, Place::Arrived);
-        let arrived_before = places.iter().filter(|(_, place)| arrived(place)).count();
+        let arrived_before = Standing::of(self.journal).arrived;
         let rank = |place: &Place| match place {
             Place::Offered { .. } => Some(0),
             Place::Planned => Some(1),
+            // What keeps only some from arriving keeps no others from it.
+            Place::Refused => Some(2),
             Place::Arrived | Place::Failed { .. } => None,
         };
+        let places = self.journal.places().into_iter();
         let mut todo: Vec<_> =
-            places.into_iter().filter_map(|(id, place)| Some((rank(&place)?, id, place))).collect();
+            places.filter_map(|(id, place)| Some((rank(&place)?, id, place))).collect();
         todo.sort_by_key(|(rank, ..)| *rank);
         let counted = Mutex::new(Counted::default());
         let jobs = self.jobs.get();
@@ -93,23 +120,16 @@ impl Run<'_> {
             .await;
         let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
         let tidied = self.journal.tidy().err();
-        let mut summary = Summary {
+        let Standing { failed, left, .. } = Standing::of(self.journal);
+        Summary {
             arrived: counted.arrived,
             arrived_before,
-            failed: Vec::new(),
-            left: 0,
+            failed,
+            left,
             stopped: counted.stopped,
             unwritten: counted.broken.or(tidied).map(|error| error.to_string()),
             elapsed: begun.elapsed(),
-        };
-        for (volume, place) in self.journal.places() {
-            match place {
-                Place::Arrived => {}
-                Place::Failed { reason } => summary.failed.push(Failed { volume, reason }),
-                Place::Planned | Place::Offered { .. } => summary.left += 1,
-            }
         }
-        summary
     }
 
     /// Looks whether volumes that an earlier run has given up have arrived nevertheless: another
@@ -158,16 +178,13 @@ impl Run<'_> {
                 Ok(())
             }
             Err(Trouble::Own(reason)) => fail(reason),
+            // As far as it has come, for the next run.
             Err(Trouble::Forbidden(reason)) => {
-                self.halt(&mut lock(), Stopped::Systemic(reason.clone()));
-                fail(reason)
-            }
-            Err(Trouble::Systemic(reason)) => {
                 self.halt(&mut lock(), Stopped::Systemic(reason));
                 Ok(())
             }
-            Err(Trouble::Asked) => {
-                self.halt(&mut lock(), Stopped::Asked);
+            Err(Trouble::All(stopped)) => {
+                self.halt(&mut lock(), stopped);
                 Ok(())
             }
             Err(Trouble::Journal(error)) => Err(error),

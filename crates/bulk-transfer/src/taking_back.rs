@@ -39,7 +39,7 @@ impl Run<'_> {
         let open = match mover.own_offers().await {
             Ok(open) => open,
             Err(failure) => {
-                let stopped = Some(Stopped::Systemic(failure.to_string()));
+                let stopped = Some(Stopped::by(&failure, &mover.whose(self.donor)));
                 return Ok(TakenBack { stopped, ..TakenBack::default() });
             }
         };
@@ -72,7 +72,7 @@ impl Run<'_> {
         counted: &Mutex<(TakenBack, Option<JournalError>)>,
     ) {
         let found = if self.stop.is_cancelled() {
-            Err(Trouble::Asked)
+            Err(Trouble::All(Stopped::Asked))
         } else {
             mover.take_back(&volume, offer.as_ref()).await
         };
@@ -91,8 +91,7 @@ impl Run<'_> {
                 taken.failed.push(Failed { volume, reason });
                 return;
             }
-            Err(Trouble::Systemic(reason)) => Stopped::Systemic(reason),
-            Err(Trouble::Asked) => Stopped::Asked,
+            Err(Trouble::All(stopped)) => stopped,
             Err(Trouble::Journal(error)) => {
                 let stopped = Stopped::Systemic(error.to_string());
                 broken.get_or_insert(error);

@@ -1,6 +1,7 @@
 //! What batches came to, and the figures that are told of them.
 
 use crate::load::Batch;
+use crate::processes::Usage;
 use serde_json::{Map, Value, json};
 
 /// All batches of one operation at one concurrency.
@@ -12,18 +13,18 @@ pub(crate) struct Measured {
     latencies: Vec<f64>,
     seconds: f64,
     requests: u64,
-    cpu: f64,
+    usage: Usage,
     errors: Vec<String>,
 }
 
 impl Measured {
-    pub(crate) fn add<T>(&mut self, batch: &Batch<T>, requests: u64, cpu: f64) {
+    pub(crate) fn add<T>(&mut self, batch: &Batch<T>, requests: u64, usage: Usage) {
         let seconds = batch.wall.as_secs_f64();
         self.rates.push(batch.latencies.len() as f64 / seconds);
         self.seconds += seconds;
         self.latencies.extend(batch.latencies.iter().map(|one| one.as_secs_f64() * 1000.0));
         self.requests += requests;
-        self.cpu += cpu;
+        self.usage += usage;
         self.errors.extend(batch.errors.iter().cloned());
     }
 
@@ -42,7 +43,14 @@ impl Measured {
         }
         tell("operations", json!(self.latencies.len()));
         tell("barbican_requests", json!(rounded(self.requests as f64 / count)));
-        tell("cpu_ms", json!(rounded(self.cpu * 1000.0 / count)));
+        for (what, seconds) in [
+            ("cpu_ms", self.usage.own),
+            ("key_manager_cpu_ms", self.usage.key_manager),
+            ("client_cpu_ms", self.usage.client),
+            ("others_cpu_ms", self.usage.others),
+        ] {
+            tell(what, json!(rounded(seconds * 1000.0 / count)));
+        }
         tell("errors", json!(self.errors.len()));
         if let Some(first) = self.errors.first() {
             tell("first_error", json!(first));
@@ -94,13 +102,18 @@ mod tests {
             errors: Vec::new(),
         };
         let mut measured = Measured::default();
-        measured.add(&batch(10, 1), 50, 0.1);
-        measured.add(&batch(20, 9), 100, 0.2);
+        let usage = |own: f64| Usage { own, key_manager: 0.3, client: 0.0, others: 3.0 * own };
+        measured.add(&batch(10, 1), 50, usage(0.1));
+        measured.add(&batch(20, 9), 100, usage(0.2));
         let mut told = Map::new();
         measured.tell("ours", &mut told);
         assert_eq!(told["ours_per_s"], 3.0);
         assert_eq!(told["ours_barbican_requests"], 5.0);
-        assert_eq!(told["ours_cpu_ms"], 10.0);
+        assert_eq!(
+            (&told["ours_cpu_ms"], &told["ours_others_cpu_ms"]),
+            (&json!(10.0), &json!(30.0))
+        );
+        assert_eq!(told["ours_key_manager_cpu_ms"], 20.0);
         assert_eq!(told["ours_p99_ms"], 20.0);
     }
 }

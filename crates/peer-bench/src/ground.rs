@@ -14,6 +14,8 @@ pub struct Ready {
     pub(crate) keystone: String,
     /// Barbican, without a version.
     pub(crate) barbican: String,
+    /// The processes of both; children of them count, too.
+    pub(crate) key_manager_pids: Vec<u32>,
     password: String,
     /// The real Barbican's log, one line a request.
     pub(crate) barbican_log: Option<PathBuf>,

@@ -34,7 +34,7 @@ pub async fn grow(
     let logins = Logins::of(&wire, ready).await?;
     let requests = Requests::of(&wire, ready).await?;
     let mut lanes: Vec<_> =
-        ready.storages.iter().map(|one| (one, Lane::of(one, &wire, &logins))).collect();
+        ready.storages.iter().map(|one| (one, Lane::of(one, ready, &wire, &logins))).collect();
     for (_, lane) in &mut lanes {
         lane.warm_up(WARM, &requests).await?;
     }

@@ -2,9 +2,9 @@
 
 use crate::block_storage::{BlockStorage, Volume};
 use crate::figures::Measured;
-use crate::ground::{Logins, Storage};
+use crate::ground::{Logins, Ready, Storage};
 use crate::load::{Contender, Operation, batch};
-use crate::processes;
+use crate::processes::Usage;
 use crate::requests::Requests;
 use crate::wire::Wire;
 use anyhow::{Result, ensure};
@@ -47,8 +47,8 @@ pub(crate) struct Lane<C: Contender> {
     name: String,
     contender: C,
     items: VecDeque<C::Item>,
-    /// The processes whose CPU time counts.
-    pids: Vec<u32>,
+    /// Its processes, and those of the key manager.
+    pids: [Vec<u32>; 2],
     /// Of initiate, most recently.
     rate: f64,
     /// What rounds have taken, by concurrency.
@@ -57,10 +57,11 @@ pub(crate) struct Lane<C: Contender> {
 }
 
 impl Lane<BlockStorage> {
-    pub(crate) fn of(storage: &Storage, wire: &Wire, logins: &Logins) -> Self {
+    pub(crate) fn of(storage: &Storage, ready: &Ready, wire: &Wire, logins: &Logins) -> Self {
         let contender = BlockStorage::new(wire.clone(), logins.clone(), storage);
         let volumes = storage.volumes.iter().map(|id| Volume::of_donor(id));
-        Self::new(&storage.name, contender, volumes, storage.pids())
+        let pids = [storage.pids(), ready.key_manager_pids.clone()];
+        Self::new(&storage.name, contender, volumes, pids)
     }
 }
 
@@ -69,7 +70,7 @@ impl<C: Contender> Lane<C> {
         name: &str,
         contender: C,
         items: impl IntoIterator<Item = C::Item>,
-        pids: Vec<u32>,
+        pids: [Vec<u32>; 2],
     ) -> Self {
         let (name, items) = (name.to_owned(), items.into_iter().collect());
         Self {
@@ -115,7 +116,7 @@ impl<C: Contender> Lane<C> {
         let count = self.count(concurrency, bound);
         let mut items: Vec<_> = self.items.drain(..count).collect();
         for operation in ROUND {
-            let cpu = self.cpu();
+            let before = self.usage();
             let asked = requests.at_rest().await?;
             // What has been offered is ended, however long that takes.
             let within = bound.within().filter(|_| operation == Operation::Initiate);
@@ -123,12 +124,12 @@ impl<C: Contender> Lane<C> {
             self.items.extend(batch.left.drain(..));
             self.contender.settle().await?;
             let asked = requests.at_rest().await? - asked;
-            let cpu = self.cpu() - cpu;
+            let usage = self.usage() - before;
             if operation == Operation::Initiate {
                 self.rate = batch.latencies.len() as f64 / batch.wall.as_secs_f64();
             }
             let cell = self.measured.entry((operation, concurrency)).or_default();
-            cell.add(&batch, asked, cpu);
+            cell.add(&batch, asked, usage);
             items = batch.items;
             let first = batch.errors.first();
             ensure!(!items.is_empty(), "{}: {operation} at {concurrency}: {first:?}", self.name);
@@ -162,7 +163,8 @@ impl<C: Contender> Lane<C> {
         wanted.max(concurrency).max(3).min(self.items.len())
     }
 
-    fn cpu(&self) -> f64 {
-        self.pids.iter().copied().map(processes::cpu_seconds).sum()
+    fn usage(&self) -> Usage {
+        let [own, key_manager] = &self.pids;
+        Usage::now(own, key_manager)
     }
 }

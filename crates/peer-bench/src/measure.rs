@@ -90,9 +90,10 @@ pub async fn measure(
     let floor = Floor::new(wire.clone(), &ready.barbican, logins.clone());
     let made = stream::iter(0..plan.keys).map(|_| floor.key()).buffer_unordered(BARE);
     let keys: Vec<Key> = made.try_collect().await.context("keys of the floor")?;
+    let floor_pids = [Vec::new(), ready.key_manager_pids.clone()];
     let mut lanes = Lanes {
-        storages: storages.iter().map(|one| Lane::of(one, &wire, &logins)).collect(),
-        floor: Lane::new("floor", floor.clone(), keys, Vec::new()),
+        storages: storages.iter().map(|one| Lane::of(one, ready, &wire, &logins)).collect(),
+        floor: Lane::new("floor", floor.clone(), keys, floor_pids),
     };
     let load = load_average();
     let bare = bare(&floor, plan.keys).await?;

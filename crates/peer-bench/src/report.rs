@@ -12,6 +12,14 @@ const OPERATIONS: [&str; 3] = ["initiate", "accept", "cancel"];
 const HAND_OVER: &str = "hand_over";
 /// This service on SQLite, where it was measured; `ours` keeps its rows where upstream does.
 const ON_SQLITE: &str = "ours_on_sqlite";
+const CONTENDERS: [&str; 4] = ["upstream", "ours", ON_SQLITE, "floor"];
+/// Processor time by who uses it, and what a table calls them.
+const USERS: [(&str, &str); 4] = [
+    ("cpu_ms", "service"),
+    ("key_manager_cpu_ms", "key manager"),
+    ("client_cpu_ms", "client"),
+    ("others_cpu_ms", "others"),
+];
 
 /// Adds whole hand-overs, the ratios to every cell, and what the simulator is to the real Barbican.
 pub fn complete(document: &mut Map<String, Value>) {
@@ -61,7 +69,7 @@ fn hand_overs(figures: &Map<String, Value>) -> Value {
     for (concurrency, first) in initiate.and_then(Value::as_object).into_iter().flatten() {
         let Some(second) = accept.and_then(|accept| accept.get(concurrency)) else { continue };
         let mut cell = Map::new();
-        for who in ["upstream", "ours", ON_SQLITE, "floor"] {
+        for who in CONTENDERS {
             let both = |what: &str| {
                 let what = format!("{who}_{what}");
                 Some((first[&what].as_f64()?, second[&what].as_f64()?))
@@ -70,7 +78,7 @@ fn hand_overs(figures: &Map<String, Value>) -> Value {
                 let rate = 1.0 / (1.0 / one + 1.0 / two);
                 cell.insert(format!("{who}_per_s"), json!(rounded(rate)));
             }
-            for what in ["cpu_ms", "barbican_requests"] {
+            for what in USERS.map(|(what, _)| what).into_iter().chain(["barbican_requests"]) {
                 if let Some((one, two)) = both(what) {
                     cell.insert(format!("{who}_{what}"), json!(rounded(one + two)));
                 }
@@ -189,7 +197,7 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
                 of("upstream_cpu_ms"),
                 of("ours_cpu_ms"),
             );
-            for who in ["upstream", "ours", ON_SQLITE, "floor"] {
+            for who in CONTENDERS {
                 if of(&format!("{who}_errors")) > 0.0 {
                     let first = cell[format!("{who}_first_error")].as_str().unwrap_or_default();
                     let count = of(&format!("{who}_errors"));
@@ -198,9 +206,31 @@ fn table_of(ground: &str, figures: &Value, text: &mut String) {
             }
         }
     }
+    users(figures, text);
     let peaks = figures["peak_mib"].as_object().into_iter().flatten();
     let peaks: Vec<_> = peaks.map(|(who, mib)| format!("{who} {:.0} MiB", number(mib))).collect();
     let _ = writeln!(text, "peak memory: {}\n", peaks.join(", "));
+}
+
+/// Where the processors' time goes: what limits, where they have no more of it.
+fn users(figures: &Value, text: &mut String) {
+    let _ = write!(text, "processor time of a hand-over, ms");
+    for (_, user) in USERS {
+        let _ = write!(text, "{user:>13}");
+    }
+    let _ = writeln!(text, "{:>13}{:>13}", "together", "a second");
+    for who in CONTENDERS {
+        for (concurrency, cell) in cells(figures, HAND_OVER) {
+            let of = |what: &str| cell[format!("{who}_{what}")].as_f64();
+            let Some(rate) = of("per_s") else { continue };
+            let used = USERS.map(|(what, _)| of(what).unwrap_or(f64::NAN));
+            let _ = write!(text, "{who:>28} {concurrency:>5}");
+            for ms in used.into_iter().chain([used.iter().sum()]) {
+                let _ = write!(text, "{ms:>13.2}");
+            }
+            let _ = writeln!(text, "{rate:>13.1}");
+        }
+    }
 }
 
 /// What was measured of an operation, by the number of requests at once.
@@ -258,6 +288,8 @@ mod tests {
             let cell = json!({
                 "upstream_per_s": rate, "ours_per_s": 10.0 * rate, "floor_per_s": 11.0 * rate,
                 "ours_on_sqlite_per_s": 20.0 * rate, "ours_cpu_ms": 1.5,
+                "ours_key_manager_cpu_ms": 0.5, "ours_client_cpu_ms": 0.25,
+                "ours_others_cpu_ms": 2.0,
             });
             let cells = json!({"c1": cell, "c8": cell, "c32": cell});
             json!({"initiate": cells, "accept": cells, "cancel": cells, "bare_barbican":
@@ -283,6 +315,10 @@ mod tests {
         // Half as many hand-overs as operations, and each takes what two operations take.
         let whole = &document["real"]["hand_over"]["c8"];
         assert_eq!((&whole["ours_per_s"], &whole["ours_cpu_ms"]), (&json!(10.0), &json!(3.0)));
+        let table = table(&document);
+        let shares: Vec<&str> = "ours 8 3.00 1.00 0.50 4.00 8.50 10.0".split(' ').collect();
+        let is_told = |line: &str| line.split_whitespace().eq(shares.iter().copied());
+        assert!(table.lines().any(is_told), "{table}");
         let ratios = json!({"post_secret": 100.0, "get_payload": 100.0});
         assert_eq!(document["simulator_vs_barbican"], ratios);
     }

@@ -2,25 +2,23 @@
 //!
 //! What is done and how it goes on after an interruption is `bulk-transfer`'s; this is its face.
 
+mod notices;
+mod signals;
+
 use anyhow::{Context as _, ensure};
 use bulk_transfer::{
-    BlockStorage, Clouds, Event, Failed, Foresight, Journal, Place, Run, Selection, Stopped,
+    BlockStorage, Clouds, Failed, Foresight, Journal, Place, Run, Selection, Standing, Stopped,
     Summary, TakenBack, Volume, foresee,
 };
 use clap::Args;
-use indicatif::{ProgressBar, ProgressStyle};
+use notices::{Bar, Notices};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio_util::sync::CancellationToken;
 use transfer_core::VolumeId;
-
-/// Off a terminal, so many lines tell how far a run is.
-const PARTS: usize = 10;
 
 /// What is to be moved, and how.
 #[derive(Args, Clone, Debug)]
@@ -70,20 +68,62 @@ pub struct BulkOptions {
     json: bool,
 }
 
+impl BulkOptions {
+    /// What is said where the program ends in the middle of a run.
+    fn last_words(&self) -> impl Fn() -> String + Send + use<> {
+        let (journal, moves) = (self.journal.clone(), !self.dry_run);
+        move || match moves && journal.exists() {
+            true => format!(
+                "stopped at once; the journal {} says how far the run is: say the same again to go \
+                 on",
+                journal.display()
+            ),
+            false => "stopped at once".to_owned(),
+        }
+    }
+}
+
 fn pair(text: &str) -> Result<(String, String), String> {
     let (key, value) = text.split_once('=').ok_or("say KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
-/// Moves, or looks ahead; says whether everything has arrived, or will.
+/// How a run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything has arrived, or will.
+    Complete,
+    /// Something has not, or will not.
+    Incomplete,
+    /// A service did not answer for too long.
+    OutOfReach,
+}
+
+impl Ended {
+    fn of(is_complete: bool, stopped: Option<&Stopped>) -> Self {
+        match stopped {
+            Some(Stopped::Outage(_)) => Self::OutOfReach,
+            Some(Stopped::Asked | Stopped::Systemic(_)) | None if is_complete => Self::Complete,
+            Some(Stopped::Asked | Stopped::Systemic(_)) | None => Self::Incomplete,
+        }
+    }
+}
+
+/// Moves, or looks ahead, until it is done or a signal stops it.
 ///
 /// # Errors
 /// When clouds, selection or journal are of no use.
-pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Result<bool> {
+pub async fn run(options: &BulkOptions) -> anyhow::Result<Ended> {
+    let notices = Notices::new();
+    let stop = signals::stop_on_signals(notices.clone(), options.last_words())?;
     let clouds = Clouds::read(options.clouds.as_deref())?;
     let connect = |name: &str| -> anyhow::Result<_> {
-        let settings = clouds.cloud(name)?;
-        Ok(async { BlockStorage::connect(settings).await.map_err(anyhow::Error::msg) })
+        let (settings, notices) = (clouds.cloud(name)?, notices.clone());
+        let of = format!("cloud {name:?}");
+        Ok(async {
+            let cloud = BlockStorage::connect(settings).await.context(of)?;
+            anyhow::Ok(cloud.telling(move |outage| notices.tell(outage)))
+        })
     };
     let (donor, recipient) =
         futures::future::try_join(connect(&options.from)?, connect(&options.to)?).await?;
@@ -99,11 +139,11 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
         let ahead = look_ahead(options, &donor, &recipient).await?;
         let foresight = foresee(&donor, &recipient, &ahead.volumes).await?;
         print_foresight(options, &ahead, &foresight)?;
-        return Ok(foresight.is_clear());
+        return Ok(Ended::of(foresight.is_clear(), None));
     }
     let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
     if !options.take_back {
-        plan(options, &donor, &journal).await?;
+        plan(options, &donor, &journal, &notices).await?;
     }
     let run = Run {
         donor: &donor,
@@ -116,14 +156,14 @@ pub async fn run(options: &BulkOptions, stop: CancellationToken) -> anyhow::Resu
     if options.take_back {
         let taken = run.take_back().await?;
         print_taken_back(options, &journal, &taken)?;
-        return Ok(taken.is_complete());
+        return Ok(Ended::of(taken.is_complete(), taken.stopped.as_ref()));
     }
     run.forgive().await?;
-    let bar = Bar::new(&journal);
+    let bar = Bar::new(&journal, &notices);
     let summary = run.go(&|event| bar.show(event)).await;
     bar.clear();
     print_summary(options, &journal, &summary)?;
-    Ok(summary.is_complete())
+    Ok(Ended::of(summary.is_complete(), summary.stopped.as_ref()))
 }
 
 /// Writes down which volumes are meant: those of an earlier run as they are, and what has come to
@@ -132,6 +172,7 @@ async fn plan(
     options: &BulkOptions,
     donor: &BlockStorage,
     journal: &Journal,
+    notices: &Notices,
 ) -> anyhow::Result<()> {
     let places = journal.places();
     let selection = selection(options)?;
@@ -142,7 +183,7 @@ async fn plan(
                 journal.record(&volume, Place::Planned)?;
             }
         }
-        say(&format!("going on with the run in {}", options.journal.display()));
+        notices.say(&format!("going on with the run in {}", options.journal.display()));
         let Some(selection) = selection.filter(|selection| selection.listed.is_none()) else {
             // As at the end: what could not be written then is not begun with.
             return Ok(journal.tidy()?);
@@ -217,7 +258,7 @@ async fn look_ahead(
         None => BTreeSet::new(),
     };
     let is_left = |volume: &Volume| match places.get(&volume.id) {
-        Some(Place::Planned) => !open.contains(&volume.id),
+        Some(Place::Planned | Place::Refused) => !open.contains(&volume.id),
         Some(Place::Failed { .. }) => options.retry_failed,
         Some(Place::Offered { .. } | Place::Arrived) => false,
         None => fits.contains(&volume.id),
@@ -329,14 +370,20 @@ fn print_taken_back(
 ) -> anyhow::Result<()> {
     let TakenBack { taken_back, arrived, failed, stopped } = taken;
     let stopped = stopped.as_ref().map(why);
+    let standing = Standing::of(journal);
     if options.json {
         return print_json(&json!({
             "from": options.from, "to": options.to, "complete": taken.is_complete(),
             "taken_back": taken_back, "arrived": arrived,
-            "failed": listed(failed, |id| journal.name(id)), "stopped": stopped,
+            "arrived_before": standing.arrived.saturating_sub(*arrived),
+            "failed": listed(failed, |id| journal.name(id)),
+            "failed_before": listed(&standing.failed, |id| journal.name(id)),
+            "left": standing.left, "stopped": stopped,
         }));
     }
     let mut text = format!("{taken_back} offers are taken back, {arrived} had been accepted\n");
+    let (all_arrived, all_failed, left) = (standing.arrived, standing.failed.len(), standing.left);
+    let _ = writeln!(text, "{all_arrived} have arrived, {all_failed} failed, {left} are left");
     for Failed { volume, reason } in failed {
         let volume = called(volume, journal.name(volume).as_deref());
         let _ = writeln!(text, "still open: {volume}: {reason}");
@@ -358,7 +405,7 @@ fn listed(failed: &[Failed], name: impl Fn(&VolumeId) -> Option<String>) -> Vec<
 fn why(stopped: &Stopped) -> String {
     match stopped {
         Stopped::Asked => "interrupted".to_owned(),
-        Stopped::Systemic(reason) => reason.clone(),
+        Stopped::Systemic(reason) | Stopped::Outage(reason) => reason.clone(),
     }
 }
 
@@ -401,66 +448,6 @@ fn print_summary(
         text.push_str("to try what failed again: the same with --retry-failed\n");
     }
     print(&text)
-}
-
-/// How far a run is: a bar on a terminal, else a line for every tenth.
-struct Bar<'a> {
-    journal: &'a Journal,
-    bar: ProgressBar,
-    all: usize,
-    done: AtomicUsize,
-}
-
-impl<'a> Bar<'a> {
-    fn new(journal: &'a Journal) -> Self {
-        let places = journal.places();
-        let done = |place: &Place| matches!(place, Place::Arrived | Place::Failed { .. });
-        let done = places.iter().filter(|(_, place)| done(place)).count();
-        let bar = ProgressBar::new(places.len() as u64).with_position(done as u64);
-        let template = "{wide_bar} {pos}/{len} volumes, {per_sec}, {eta} left";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style);
-        }
-        bar.reset_eta();
-        Self { journal, bar, all: places.len(), done: AtomicUsize::new(done) }
-    }
-
-    fn show(&self, event: &Event) {
-        let before = self.done.fetch_add(1, Ordering::Relaxed);
-        self.bar.inc(1);
-        if let Event::Failed(Failed { volume, reason }) = event {
-            let volume = called(volume, self.journal.name(volume).as_deref());
-            self.say(&format!("failed: {volume}: {reason}"));
-        }
-        let part = |done: usize| done * PARTS / self.all.max(1);
-        if self.bar.is_hidden() && part(before) < part(before + 1) {
-            self.say(&format!("{} of {} volumes", before + 1, self.all));
-        }
-    }
-
-    fn say(&self, text: &str) {
-        self.bar.suspend(|| say(text));
-    }
-
-    fn clear(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-/// A run goes on where nobody can hear of it any more.
-fn say(text: &str) {
-    let _ = writeln!(anstream::stderr(), "{text}");
-}
-
-/// Ends the program at the second signal; the first one lets volumes under way finish.
-pub fn end_at_second_signal(stop: CancellationToken) {
-    tokio::spawn(async move {
-        stop.cancelled().await;
-        say("finishing what is under way; once more to leave at once");
-        if tokio::signal::ctrl_c().await.is_ok() {
-            std::process::exit(130);
-        }
-    });
 }
 
 #[cfg(test)]

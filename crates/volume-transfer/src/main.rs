@@ -1,6 +1,7 @@
 //! The command line: what each command is called, and what its exit code means.
 //!
-//! Exit codes: 0 success, 1 the command found or met something wrong, 2 wrong usage or settings.
+//! Exit codes: 0 success, 1 the command found or met something wrong, 2 wrong usage or settings, 75
+//! something was out of reach that may be back later.
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
@@ -8,7 +9,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use transfer_engine::Payments;
 use volume_transfer::audit::{self, CloudOptions, LookOptions};
-use volume_transfer::bulk::{self, BulkOptions};
+use volume_transfer::bulk::{self, BulkOptions, Ended};
 use volume_transfer::check::{self, CheckOptions};
 use volume_transfer::demo::{self, Show};
 use volume_transfer::dev_stack::{self, StackOptions};
@@ -25,7 +26,7 @@ use volume_transfer::{config, recover, service};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// `serve` has not begun because of something that may pass: a database, a Keystone or a port that
-/// is not to be had now (EX_TEMPFAIL of sysexits.h).
+/// is not to be had now; or an outage has ended a `bulk` (EX_TEMPFAIL of sysexits.h).
 const OUT_OF_REACH: u8 = 75;
 
 /// Hands encrypted OpenStack volumes from one project to another, with their key.
@@ -140,8 +141,11 @@ A scenario in TOML has `seed`, `time`, and `[[steps]]` with `when` (a request, s
 Speaks the public API of microversion 3.70 alone. The journal holds auth keys of open offers, with
 mode 0600, and no longer once they have ended.
 
+Ctrl-C, SIGTERM and SIGHUP let volumes under way finish; a Ctrl-C after that stops at once.
+
 Exits with 0 only if all volumes have arrived (with --dry-run: if nothing stands in the way; with
---take-back: if no offer of the run is left), with 1 if not, with 2 if nothing was begun with.")]
+--take-back: if no offer of the run is left), with 1 if not, with 2 if nothing was begun with, with
+75 if a service did not answer for too long: say the same again later. A second Ctrl-C: 130.")]
     Bulk(BulkOptions),
     /// One pass of recovery: end what crashed drivers left, pay the service's debts, report
     #[command(after_help = "Examples:
@@ -258,13 +262,7 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
                 service::run(&settings, stack.ready_file.as_deref(), stop).await
             };
             traces.end().await;
-            match served {
-                Err(error) if service::is_out_of_reach(&error) => {
-                    complain(&error);
-                    Ok(ExitCode::from(OUT_OF_REACH))
-                }
-                served => served.map(|()| ExitCode::SUCCESS),
-            }
+            or_out_of_reach(served.map(|()| ExitCode::SUCCESS))
         }
         Command::Simulate { stack } => {
             logs.begin("info");
@@ -273,9 +271,11 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
         }
         Command::Bulk(options) => {
             logs.begin("error");
-            let stop = stop_on_signals()?;
-            bulk::end_at_second_signal(stop.clone());
-            Ok(exit(bulk::run(&options, stop).await?))
+            or_out_of_reach(bulk::run(&options).await.map(|ended| match ended {
+                Ended::Complete => exit(true),
+                Ended::Incomplete => exit(false),
+                Ended::OutOfReach => ExitCode::from(OUT_OF_REACH),
+            }))
         }
         Command::Recover { json, clouds, settings } => {
             let settings = settings.settings()?;
@@ -306,6 +306,17 @@ async fn run(command: Command, logs: LogFormat) -> anyhow::Result<ExitCode> {
 
 fn exit(good: bool) -> ExitCode {
     if good { ExitCode::SUCCESS } else { ExitCode::from(1) }
+}
+
+/// Nothing has begun because of what may pass: told, and told apart by the exit code.
+fn or_out_of_reach(outcome: anyhow::Result<ExitCode>) -> anyhow::Result<ExitCode> {
+    match outcome {
+        Err(error) if service::is_out_of_reach(&error) => {
+            complain(&error);
+            Ok(ExitCode::from(OUT_OF_REACH))
+        }
+        outcome => outcome,
+    }
 }
 
 fn announce(urls: &Ready) {

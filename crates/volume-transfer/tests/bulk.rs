@@ -2,6 +2,8 @@
 
 #[path = "cli/program.rs"]
 mod program;
+#[path = "bulk/stops.rs"]
+mod stops;
 
 use program::{Stack, program};
 use serde_json::{Value, json};
@@ -299,6 +301,7 @@ async fn the_offers_of_a_run_are_taken_back_on_demand_and_no_others() {
             _ => foreign = offer,
         }
     }
+    lines += &format!("{}\n", json!({"volume": "given-up", "place": "failed", "reason": "busy"}));
     std::fs::write(&journal, lines).expect("written");
 
     let output = ground.run(&["--take-back", "--json"]);
@@ -306,13 +309,15 @@ async fn the_offers_of_a_run_are_taken_back_on_demand_and_no_others() {
     assert_eq!(output.status.code(), Some(0), "{done}");
     let counts = (&done["taken_back"], &done["arrived"], &done["complete"]);
     assert_eq!(counts, (&2.into(), &1.into(), &true.into()), "{done}");
+    let others = (&done["arrived_before"], &done["failed_before"][0]["reason"], &done["left"]);
+    assert_eq!(others, (&1.into(), &"busy".into(), &2.into()), "{done}");
     assert_eq!(journal_keys(&journal), 0, "no auth key stays");
     let offers = ground.x.offers(&ground.urls.block_storage).await.expect("a list");
     let offers = offers.body["transfers"].as_array().expect("transfers").clone();
     assert_eq!(offers.iter().map(|offer| &offer["id"]).collect::<Vec<_>>(), [&json!(foreign)]);
 
     let again = json_of(&ground.run(&["--json"]));
-    assert_eq!((&again["complete"], &again["arrived"]), (&true.into(), &2.into()), "{again}");
+    assert_eq!((&again["left"], &again["arrived"]), (&0.into(), &2.into()), "{again}");
     ground.stack.stop();
 }
 
@@ -400,7 +405,9 @@ async fn a_quota_that_is_used_up_stops_the_run_and_takes_the_last_offer_back() {
     let done = json_of(&output);
     assert_eq!(output.status.code(), Some(1), "{done}");
     assert_eq!((&done["arrived"], &done["left"]), (&2.into(), &2.into()), "{done}");
-    assert!(done["stopped"].as_str().expect("a reason").contains("413"), "{done}");
+    let whose = format!("recipient \"recipient\", project {}: refused with", ground.y.project);
+    let stopped = done["stopped"].as_str().expect("a reason");
+    assert!(stopped.starts_with(&whose) && stopped.contains("413"), "{done}");
     assert_eq!(ground.offers().await, 0, "nothing is left on offer");
     assert_eq!(ground.names(&ground.x).await.len(), 2);
 }

@@ -23,11 +23,12 @@ fn a_journal_says_the_same_when_it_is_opened_again() {
     let journal = Journal::open(&path, "x", "y").unwrap();
     assert!(!journal.was_there());
     let named = |number| (volume(number), (number == 2).then(|| "data".to_owned()));
-    journal.plan("--all", (0..4).map(named)).unwrap();
+    journal.plan("--all", (0..5).map(named)).unwrap();
     journal.record(&volume(1), offered()).unwrap();
     journal.record(&volume(2), offered()).unwrap();
     journal.record(&volume(2), Place::Arrived).unwrap();
     journal.record(&volume(3), Place::Failed { reason: "no".to_owned() }).unwrap();
+    journal.record(&volume(4), Place::Refused).unwrap();
     let name = journal.offer_name();
     assert!(matches!(Journal::open(&path, "x", "y"), Err(JournalError::InUse(_))));
     drop(journal);
@@ -37,8 +38,8 @@ fn a_journal_says_the_same_when_it_is_opened_again() {
         assert_eq!(again.offer_name(), name);
         assert_eq!(again.selection().as_deref(), Some("--all"));
         assert_eq!(again.name(&volume(2)).as_deref(), Some("data"));
-        let expected =
-            ["volume-0 planned", "volume-1 offered", "volume-2 arrived", "volume-3 failed"];
+        let places = ["planned", "offered", "arrived", "failed", "refused"].iter().enumerate();
+        let expected: Vec<_> = places.map(|(at, place)| format!("volume-{at} {place}")).collect();
         assert_eq!(names(&again), expected);
         let keys = std::fs::read_to_string(&path).unwrap().matches("0123hush").count();
         assert_eq!(keys, if tidied { 1 } else { 2 });
