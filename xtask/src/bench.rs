@@ -35,10 +35,15 @@ What limits it:
   nothing else: there is no quicker way through Barbican's API.
 - What the service adds to the floor on MariaDB is round trips: every statement is one, and wakes a
   thread on either side. `crates/cinder-db/tests/store/statements.rs` pins how many there are. On
-  SQLite, where a statement is a call, little is added.
-- Before the simulator, which takes next to nothing, the database: on MariaDB the round trips again,
-  on SQLite its single writer. An accept writes a reservation for each quota and project, as Cinder
-  does; that is what makes it twice as long as an offer.
+  SQLite, where a statement is a call, less is added. A contender keeps the connections that it has
+  to Barbican, and which of its two processes serves them is chance: ratios of single lines differ
+  from run to run by more than the service adds.
+- Before the simulator, which takes next to nothing, the processors, as *processor time of a
+  hand-over* shows. *Others* is the database server: on MariaDB it uses more than all else
+  together. On SQLite, where nearly all is the service's own, there is one writer, which waits for
+  the disk: together they use less than the processors have.
+- An accept writes a reservation for each quota and project, as Cinder does; that is what makes it
+  twice as long as an offer.
 - Barbican takes longer for a request that names a media type in `Accept` than for one that does
   not, by about as much as it takes to look a secret up. Neither the service nor the floor does.
 ";

@@ -60,7 +60,7 @@ pub(crate) fn run(workspace: &Workspace, action: &Action) -> Result<()> {
 /// What runs on each server, and of how many cases one. A number that is no multiple of 7, the
 /// number of faults in the crash matrix, leaves no fault out.
 const SUITES: [(&str, usize); 4] = [
-    ("test -p cinder-db --test store", 1),
+    ("test -p cinder-db --test store", 3),
     ("test -p volume-transfer --test replicas", 3),
     ("test -p volume-transfer --test crash_matrix", 24),
     ("test -p volume-transfer --test races", 8),
