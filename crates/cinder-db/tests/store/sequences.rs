@@ -304,8 +304,13 @@ async fn run(actions: Vec<Action>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// How many sequences there are: of a server, whose fresh databases take time, a part of them.
+fn cases() -> u32 {
+    48_u32.div_ceil(u32::try_from(test_database::every()).unwrap_or(u32::MAX))
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
 
     #[test]
     fn every_sequence_keeps_the_invariants(
