@@ -206,8 +206,8 @@ impl<'a> Runs<'a> {
             let mut stdout = child.stdout.take().context("no standard output")?;
             let Some(status) = self.watch(&mut child, moments.next()).await? else {
                 self.kills += 1;
-                self.killed_at.push(self.followed.steps);
-                eprintln!("killed after {} offers and arrivals", self.followed.steps);
+                self.killed_at.push(self.followed.steps());
+                eprintln!("killed after {} offers and arrivals", self.followed.steps());
                 continue;
             };
             let mut told = String::new();
@@ -233,13 +233,13 @@ impl<'a> Runs<'a> {
                 _ = ticks.tick() => {}
             }
             let begun = self.followed.read_on()?;
-            if begun && moment.is_some_and(|moment| self.followed.steps >= moment) {
+            if begun && moment.is_some_and(|moment| self.followed.steps() >= moment) {
                 child.kill().await.context("bulk cannot be killed")?;
                 return Ok(None);
             }
             let held = child.id().and_then(peak_mib).unwrap_or_default();
             self.bulk_peak_mib = self.bulk_peak_mib.max(held);
-            while self.followed.arrived * PARTS >= self.volumes * (self.service_mib.len() + 1) {
+            while self.followed.arrived() * PARTS >= self.volumes * (self.service_mib.len() + 1) {
                 self.service_mib.push(self.ground.server.peak_mib()?);
             }
         }
