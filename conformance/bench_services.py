@@ -106,7 +106,7 @@ def ours(ground, binary, name="volume_transfer", count=1, on_sqlite=False):
     if on_sqlite:
         options = "?mode=rwc"
     else:
-        # in the clear, as upstream's driver speaks to a server unless it is told otherwise
+        # in the clear: so upstream's driver speaks to MariaDB unless it is told otherwise
         options = "?ssl_mode=DISABLED" if database.startswith("mysql") else "?sslmode=disable"
     user, project, _ = CLOUDS["service"]
     replicas = []

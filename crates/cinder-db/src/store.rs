@@ -67,8 +67,8 @@ impl Store {
         self.db.select(&one).await.map(|_row| ())
     }
 
-    /// Whether every connection is back in the pool. A connection comes back in a task of the
-    /// runtime that used it, a moment after its transaction is over.
+    /// Whether every connection is back in the pool. One whose transaction was dropped comes back a
+    /// moment later, when a task of the runtime has rolled it back.
     pub fn is_idle(&self) -> bool {
         self.db.is_idle()
     }

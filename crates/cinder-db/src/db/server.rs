@@ -295,11 +295,10 @@ impl Lent {
     }
 
     pub(super) async fn commit(mut self) -> Result<(), DbError> {
-        let said = match self.ask() {
-            Ok(asked) => asked.run("COMMIT").await,
-            Err(error) => return Err(error),
-        };
-        self.heard(State::Ready, said).map_err(DbError::of_commit)
+        let said = self.ask()?.run("COMMIT").await;
+        // One that is refused may have left the transaction open.
+        let state = if said.is_ok() { State::Ready } else { State::InTransaction };
+        self.heard(state, said).map_err(DbError::of_commit)
     }
 
     pub(super) async fn roll_back(mut self) -> Result<(), DbError> {

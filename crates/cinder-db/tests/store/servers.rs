@@ -268,6 +268,38 @@ async fn a_refusal_lets_the_rows_go_and_keeps_the_connection() {
     assert!(proxy.connections() <= 2, "{}", proxy.connections());
 }
 
+/// Only PostgreSQL has what makes it refuse a commit. Nothing tells whether the transaction is still
+/// open afterwards.
+#[tokio::test]
+async fn a_connection_whose_commit_was_refused_is_rolled_back_before_it_is_used_again() {
+    let Some(fixture) = on_a_server().await else { return };
+    if fixture.database.kind != Kind::Postgres {
+        eprintln!("left out on MariaDB: it refuses no commit");
+        return;
+    }
+    let proxy = Proxy::to(&fixture.database.url).await;
+    let config = StoreConfig { url: proxy.url(&fixture.database.url), max_connections: 1 };
+    let store = Store::connect(&config).await.expect("connects");
+    for statement in [
+        "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+             RAISE EXCEPTION 'no commit'; END $$",
+        "CREATE CONSTRAINT TRIGGER refused AFTER INSERT ON volume_transfer_hand_overs
+         DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()",
+    ] {
+        fixture.sql(statement).await;
+    }
+    let mut asked = 0;
+    // The second time, when every statement has been prepared.
+    for round in ["1", "2"] {
+        proxy.questions();
+        let refused = store.claim_initiate(&initiate(&format!("h{round}"), "v", "x")).await;
+        assert!(matches!(refused, Err(ClaimError::Db(DbError::Database(_)))), "{refused:?}");
+        store.ping().await.expect("answers");
+        asked = proxy.questions();
+    }
+    assert_eq!((asked, proxy.connections()), (4 + 2 + 1 + 1, 1));
+}
+
 /// Whatever it is in the middle of.
 #[tokio::test]
 async fn what_nobody_waits_for_any_more_is_not_the_answer_to_something_else() {
