@@ -268,8 +268,8 @@ async fn a_refusal_lets_the_rows_go_and_keeps_the_connection() {
     assert!(proxy.connections() <= 2, "{}", proxy.connections());
 }
 
-/// Only PostgreSQL has what makes it refuse a commit. Nothing tells whether the transaction is still
-/// open afterwards.
+/// Only PostgreSQL has what makes it refuse a commit. Nothing tells whether the transaction is
+/// still open afterwards.
 #[tokio::test]
 async fn a_connection_whose_commit_was_refused_is_rolled_back_before_it_is_used_again() {
     let Some(fixture) = on_a_server().await else { return };
