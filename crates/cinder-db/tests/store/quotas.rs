@@ -306,3 +306,14 @@ async fn reservations_look_like_cinders_and_are_struck_at_the_end() {
     let left = "SELECT count(*) FROM reservations WHERE deleted = FALSE OR deleted_at IS NULL";
     assert_eq!(fixture.value(left).await, "0");
 }
+
+/// Each accept writes a dozen of them, and the table keeps what has been struck out.
+#[tokio::test]
+async fn reservations_of_one_time_lie_beside_each_other_in_the_index() {
+    let (fixture, claim) = offered().await;
+    fixture.store.claim_accept(&claim).await.expect("claimed");
+    let strays = "SELECT count(*) FROM reservations r WHERE EXISTS
+                  (SELECT 1 FROM reservations s WHERE s.id < r.id AND s.uuid > r.uuid)";
+    assert_eq!(fixture.value("SELECT count(*) FROM reservations").await, "8");
+    assert_eq!(fixture.value(strays).await, "0");
+}

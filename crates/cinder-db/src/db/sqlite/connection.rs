@@ -6,6 +6,7 @@
 
 use crate::DbError;
 use crate::dialect::SqliteFile;
+use rusqlite::config::DbConfig;
 use rusqlite::types::Value as Cell;
 use rusqlite::{CachedStatement, ErrorCode};
 use sea_query::{Value, Values};
@@ -17,6 +18,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How much of the database the connection for writers keeps in memory.
 const WRITERS_CACHE_KIB: i64 = 8192;
+
+/// Pages in the write-ahead log after which a writer brings them home. Most pages of tables that
+/// every hand-over writes are there many times by then, and go home once.
+const LOG_PAGES: i64 = 4000;
 
 /// Compiled statements that a connection keeps: more than there are.
 const STATEMENTS: usize = 256;
@@ -46,6 +51,8 @@ impl Connection {
         }?;
         sqlite.busy_timeout(BUSY_TIMEOUT)?;
         sqlite.set_prepared_statement_cache_capacity(STATEMENTS);
+        // Without it a statement with LIKE is compiled anew for every pattern.
+        sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         let mode = sqlite
             .pragma_update_and_check(None, "journal_mode", "WAL", |row| row.get::<_, String>(0))?;
         // Cinder does not enforce them on SQLite either, and its rows may break them.
@@ -60,7 +67,11 @@ impl Connection {
     /// database these are more than a connection keeps unless it is told.
     pub(super) fn open_to_write(file: &SqliteFile) -> Result<Self, rusqlite::Error> {
         let connection = Self::open(file)?;
-        connection.sqlite().pragma_update(None, "cache_size", -WRITERS_CACHE_KIB)?;
+        let sqlite = connection.sqlite();
+        sqlite.pragma_update(None, "cache_size", -WRITERS_CACHE_KIB)?;
+        // It answers with the number.
+        sqlite.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_pages| Ok(()))?;
+        drop(sqlite);
         Ok(connection)
     }
 
@@ -219,5 +230,29 @@ impl SqliteRow {
             Cell::Text(text) => Some(text.parse().ok()?),
             Cell::Real(_) | Cell::Blob(_) => return None,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::StatementStatus;
+
+    #[test]
+    fn a_statement_is_compiled_once_whatever_pattern_it_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let file = SqliteFile::read(&format!("{}?mode=rwc", path.display())).unwrap();
+        let connection = Connection::open(&file).unwrap();
+        connection.run("CREATE TABLE t (name TEXT)").unwrap();
+        let select = "SELECT name FROM t WHERE name LIKE ?";
+        for pattern in ["%a%", "%b%", "%c%"] {
+            let values = Values(vec![Value::from(pattern)]);
+            assert!(connection.rows(select, &values, 1).unwrap().is_empty());
+        }
+        let sqlite = connection.sqlite();
+        let statement = sqlite.prepare_cached(select).unwrap();
+        assert_eq!(statement.get_status(StatementStatus::Run), 3);
+        assert_eq!(statement.get_status(StatementStatus::RePrepare), 0);
     }
 }
