@@ -1,9 +1,10 @@
 """A real Keystone and a real Barbican on free ports of the loopback address.
 
-Both run under gunicorn, and keep their data in SQLite files of the directory given or in databases
-of the server given. Users, projects, roles and the catalogue are made through Keystone's own API,
-and `clouds.yaml` names them as `serve --dev` does: clouds admin, donor, recipient, third, service.
-Barbican runs with the policy that it enforces out of the box.
+Both run under gunicorn, behind HAProxy where they have several processes, and keep their data in
+SQLite files of the directory given or in databases of the server given. Users, projects, roles and
+the catalogue are made through Keystone's own API, and `clouds.yaml` names them as `serve --dev`
+does: clouds admin, donor, recipient, third, service. Barbican runs with the policy that it enforces
+out of the box.
 """
 
 import base64
@@ -11,6 +12,7 @@ import contextlib
 import os
 import pathlib
 import secrets
+import shutil
 import subprocess
 from typing import NamedTuple
 
@@ -53,9 +55,10 @@ def cloud(auth_url, user, project):
 class Size(NamedTuple):
     """How much each service is given; what is left out is right for a test.
 
-    `server` is the address of a database server, `SCHEME://USER:PASSWORD@HOST:PORT`, in which
-    databases of the services' names are there. `hash_rounds` are those of Keystone's passwords: by
-    default the least that bcrypt takes, for those of a test protect nothing.
+    `workers` are processes. `server` is the address of a database server,
+    `SCHEME://USER:PASSWORD@HOST:PORT`, in which databases of the services' names are there.
+    `hash_rounds` are those of Keystone's passwords: by default the least that bcrypt takes, for
+    those of a test protect nothing.
     """
 
     workers: int = 1
@@ -124,17 +127,54 @@ class RealServices:
             raise RuntimeError(f"{tool} {' '.join(arguments)}: {done.stdout[-2000:]}")
 
     def serve(self, name, url):
-        """Starts the service under gunicorn and waits for its first answer."""
-        process = self.processes.enter_context(Process(name, [
-            self.bin / "gunicorn", "--bind", f"127.0.0.1:{self.ports[name]}",
-            "--worker-class", "gthread",
-            "--workers", self.size.workers, "--threads", self.size.threads,
+        """Starts the service and waits for its first answer."""
+        port, count = self.ports[name], self.size.workers
+        workers = [port] if count == 1 else [free_port() for _ in range(count)]
+        for worker in workers:
+            process = self.worker(name, worker)
+            process.wait_ready(90, lambda at=worker: answers(f"http://127.0.0.1:{at}/"))
+        if workers != [port]:
+            self.balance(name, port, workers).wait_ready(30, lambda: answers(url))
+
+    def worker(self, name, port):
+        """A process of the service under gunicorn."""
+        return self.launch(name, port, [
+            self.bin / "gunicorn", "--bind", f"127.0.0.1:{port}",
+            "--worker-class", "gthread", "--threads", self.size.threads,
             "--worker-tmp-dir", self.dir, "--keep-alive", "75", "--timeout", "120",
             "--access-logfile", self.dir / f"{name}-access.log",
             "--chdir", HERE, f"{name}_wsgi:application",
-        ], self.dir / f"{name}.log", self.env))
+        ])
+
+    def balance(self, name, port, workers):
+        """HAProxy, which gives each request to the process that has the fewest. Workers of one
+        gunicorn share connections instead, and it is chance whether one of them gets all."""
+        haproxy = shutil.which("haproxy")
+        if not haproxy:
+            raise RuntimeError("missing: haproxy; try apt-get install haproxy")
+        servers = "\n".join(f"    server worker-{at} 127.0.0.1:{at}" for at in workers)
+        config = self.dir / f"{name}-haproxy.cfg"
+        config.write_text(f"""\
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 300s
+    timeout server 300s
+listen {name}
+    bind 127.0.0.1:{port}
+    balance leastconn
+    http-reuse always
+{servers}
+""")
+        return self.launch(f"{name}-haproxy", port, [haproxy, "-db", "-f", config])
+
+    def launch(self, name, port, argv):
+        """Starts a process, and keeps it until all end."""
+        process = Process(name, argv, self.dir / f"{name}-{port}.log", self.env)
         self.pids.append(process.child.pid)
-        process.wait_ready(90, lambda: answers(url))
+        return self.processes.enter_context(process)
 
     def database(self, name):
         """Where a service keeps its data."""

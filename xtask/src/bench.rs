@@ -23,8 +23,10 @@ const PEERS: &str = "
 
 Written by `cargo xtask bench-peers`: upstream's cinder-api 29, this service, and bare requests to
 Barbican (the floor), in turns, before the same Keystone and Barbican. Upstream and ours keep their
-rows in one MariaDB; *ours on SQLite* keeps them in a file. A hand-over is an offer and its accept;
-what is said of it is reckoned from both.
+rows in one MariaDB; *ours on SQLite* keeps them in a file. A real Barbican has two processes, and
+HAProxy gives each request to the one that has fewer. A hand-over is an offer and its accept; what
+is said of it is reckoned from both. MariaDB is told not to wait for the disk when it commits;
+SQLite does wait.
 
 ![Beside upstream](peers.svg)
 ";
@@ -35,9 +37,7 @@ What limits it:
   nothing else: there is no quicker way through Barbican's API.
 - What the service adds to the floor on MariaDB is round trips: every statement is one, and wakes a
   thread on either side. `crates/cinder-db/tests/store/statements.rs` pins how many there are. On
-  SQLite, where a statement is a call, less is added. A contender keeps the connections that it has
-  to Barbican, and which of its two processes serves them is chance: ratios of single lines differ
-  from run to run by more than the service adds.
+  SQLite, where a statement is a call, less is added.
 - Before the simulator, which takes next to nothing, the processors, as *processor time of a
   hand-over* shows. *Others* is the database server: on MariaDB it uses more than all else
   together. On SQLite, where nearly all is the service's own, there is one writer, which waits for
@@ -52,7 +52,8 @@ const GROWTH: &str = "
 
 Written by `cargo xtask bench-growth`: this service beside so many volumes, and ten times as many
 transfers that have ended, in so many replicas, before the simulator. All take turns; *to first* is
-the rate divided by that of the first line of its kind.
+the rate divided by that of the first line of its kind. PostgreSQL and MariaDB have 1 GiB for
+buffers, and are told not to wait for the disk.
 
 ![Beside ever more rows](growth.svg)
 ";

@@ -216,6 +216,7 @@ impl Server {
                     "listen_addresses=127.0.0.1",
                     "unix_socket_directories=",
                     "max_connections=800",
+                    "shared_buffers=1GB",
                     "fsync=off",
                     "synchronous_commit=off",
                     "full_page_writes=off",
@@ -239,7 +240,7 @@ impl Server {
                     .args(["--no-defaults", "--skip-name-resolve", "--bind-address=127.0.0.1"])
                     // In the data's directory, where its path is short enough.
                     .args(["--socket=socket", "--max-connections=800"])
-                    .arg("--max-prepared-stmt-count=100000")
+                    .args(["--max-prepared-stmt-count=100000", "--innodb-buffer-pool-size=1G"])
                     .args(["--innodb-flush-log-at-trx-commit=0", "--innodb-doublewrite=0"])
                     .arg(format!("--port={port}"))
                     .arg(option("--datadir", &self.data()))
