@@ -18,6 +18,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use tokio_util::sync::CancellationToken;
 use transfer_core::VolumeId;
 
 /// What is to be moved, and how.
@@ -116,6 +117,25 @@ impl Ended {
 pub async fn run(options: &BulkOptions) -> anyhow::Result<Ended> {
     let notices = Notices::new();
     let stop = signals::stop_on_signals(notices.clone(), options.last_words())?;
+    match until_stopped(options, &stop, &notices).await {
+        Err(error) if error.is::<Interrupted>() => {
+            notices.say(&error.to_string());
+            Ok(Ended::Incomplete)
+        }
+        ended => ended,
+    }
+}
+
+/// A signal came while nothing was under way.
+#[derive(Debug, thiserror::Error)]
+#[error("nothing was under way")]
+struct Interrupted;
+
+async fn until_stopped(
+    options: &BulkOptions,
+    stop: &CancellationToken,
+    notices: &Notices,
+) -> anyhow::Result<Ended> {
     let clouds = Clouds::read(options.clouds.as_deref())?;
     let connect = |name: &str| -> anyhow::Result<_> {
         let (settings, notices) = (clouds.cloud(name)?, notices.clone());
@@ -125,8 +145,8 @@ pub async fn run(options: &BulkOptions) -> anyhow::Result<Ended> {
             anyhow::Ok(cloud.telling(move |outage| notices.tell(outage)))
         })
     };
-    let (donor, recipient) =
-        futures::future::try_join(connect(&options.from)?, connect(&options.to)?).await?;
+    let connected = futures::future::try_join(connect(&options.from)?, connect(&options.to)?);
+    let (donor, recipient) = unless_stopped(stop, connected).await?;
     ensure!(
         donor.project() != recipient.project(),
         "{:?} and {:?} are the same project: nothing to move",
@@ -136,14 +156,15 @@ pub async fn run(options: &BulkOptions) -> anyhow::Result<Ended> {
     let path = options.journal.display();
     ensure!(!options.take_back || options.journal.exists(), "there is no journal {path}");
     if options.dry_run {
-        let ahead = look_ahead(options, &donor, &recipient).await?;
-        let foresight = foresee(&donor, &recipient, &ahead.volumes).await?;
+        let ahead = unless_stopped(stop, look_ahead(options, &donor, &recipient)).await?;
+        let foresight = async { Ok(foresee(&donor, &recipient, &ahead.volumes).await?) };
+        let foresight = unless_stopped(stop, foresight).await?;
         print_foresight(options, &ahead, &foresight)?;
         return Ok(Ended::of(foresight.is_clear(), None));
     }
     let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
     if !options.take_back {
-        plan(options, &donor, &journal, &notices).await?;
+        plan(options, &donor, &journal, stop, notices).await?;
     }
     let run = Run {
         donor: &donor,
@@ -159,11 +180,19 @@ pub async fn run(options: &BulkOptions) -> anyhow::Result<Ended> {
         return Ok(Ended::of(taken.is_complete(), taken.stopped.as_ref()));
     }
     run.forgive().await?;
-    let bar = Bar::new(&journal, &notices);
+    let bar = Bar::new(&journal, notices);
     let summary = run.go(&|event| bar.show(event)).await;
     bar.clear();
     print_summary(options, &journal, &summary)?;
     Ok(Ended::of(summary.is_complete(), summary.stopped.as_ref()))
+}
+
+/// What is looked at before anything moves; a signal ends it at once.
+async fn unless_stopped<T>(
+    stop: &CancellationToken,
+    looking: impl Future<Output = anyhow::Result<T>>,
+) -> anyhow::Result<T> {
+    stop.run_until_cancelled(looking).await.ok_or(Interrupted)?
 }
 
 /// Writes down which volumes are meant: those of an earlier run as they are, and what has come to
@@ -172,6 +201,7 @@ async fn plan(
     options: &BulkOptions,
     donor: &BlockStorage,
     journal: &Journal,
+    stop: &CancellationToken,
     notices: &Notices,
 ) -> anyhow::Result<()> {
     let places = journal.places();
@@ -188,7 +218,7 @@ async fn plan(
             // As at the end: what could not be written then is not begun with.
             return Ok(journal.tidy()?);
         };
-        let volumes = selection.of(&all_of(donor).await?)?;
+        let volumes = selection.of(&unless_stopped(stop, all_of(donor)).await?)?;
         return Ok(journal.plan(&selection.to_string(), volumes.into_iter().map(named))?);
     }
     let discard = |error: anyhow::Error| {
@@ -198,7 +228,7 @@ async fn plan(
     };
     let meant = async {
         let selection = selection.with_context(|| WHICH)?;
-        let volumes = selected(options, &selection, donor).await?;
+        let volumes = unless_stopped(stop, selected(options, &selection, donor)).await?;
         anyhow::Ok((selection, volumes))
     };
     let (selection, volumes) = meant.await.map_err(discard)?;

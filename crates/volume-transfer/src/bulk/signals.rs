@@ -35,8 +35,8 @@ pub(super) fn stop_on_signals(
             _ = terminate.recv() => {}
             () = comes(hangup.as_mut()) => {}
         }
-        told.cancel();
         notices.say("interrupted: finishing what is under way; Ctrl-C once more stops at once");
+        told.cancel();
         if interrupt.recv().await.is_some() {
             notices.say(&last());
             std::process::exit(INTERRUPTED);

@@ -119,3 +119,20 @@ async fn a_signal_ends_a_run_that_waits_for_a_service() {
         assert_eq!(journal.matches("\"offered\"").count(), 1, "{signal}: {journal}");
     }
 }
+
+/// Nothing has been begun, so that there is nothing to finish, and nothing is left behind.
+#[tokio::test]
+async fn a_signal_ends_a_run_that_has_not_begun_to_move() {
+    let fault = "block_storage GET /v3/{project_id}/volumes/detail project=donor standing \
+                 status=503 retry_after=30";
+    let ground = Ground::with(1, &["--fault", fault]).await;
+    for more in [&[][..], &["--dry-run"]] {
+        let mut running = Running::start(ground.bulk(&[&["--name", "import-*"], more].concat()));
+        running.hear("is not available");
+        running.signal("INT");
+        running.hear("interrupted");
+        running.hear("nothing was under way");
+        assert_eq!(running.code(), Some(1), "{more:?}");
+        assert!(!ground.path("journal").exists(), "{more:?}");
+    }
+}
