@@ -157,6 +157,7 @@ class RealServices:
         config.write_text(f"""\
 global
     nbthread 1
+    maxconn 1000
 defaults
     mode http
     timeout connect 5s
