@@ -32,8 +32,11 @@ from services import CLOUDS, PASSWORD, RealServices, Size, cloud
 SNAPSHOTS = 2
 # transfers that have ended, for each volume
 PAST = 10
-# of each real service; a worker is a process
-WORKERS, THREADS = 2, 8
+# processes of each real service, and the threads of each: those of Keystone and Barbican compute
+# nearly all the time, and more than two do so more slowly, for they wait for Python's lock
+WORKERS, THREADS = 2, 2
+# upstream's wait for Barbican
+UPSTREAM_THREADS = 8
 # what Keystone has unless it is told otherwise: a password costs what it costs in a cloud
 HASH_ROUNDS = 12
 
@@ -90,7 +93,8 @@ def upstream(ground, venv):
     user, project, _ = CLOUDS["service"]
     api = ground.running.enter_context(CinderApi(
         venv, ground.directory / "cinder", ground.identity, ground.key_manager,
-        Account(user, project, PASSWORD), f"{ground.server}/cinder", WORKERS, THREADS).start())
+        Account(user, project, PASSWORD), f"{ground.server}/cinder", WORKERS,
+        UPSTREAM_THREADS).start())
     return {"name": "upstream", "replicas": [replica(api.url, api.process)]}, api.rows
 
 
@@ -143,7 +147,7 @@ def seed(ground, donor, rows, count):
                                   headers={"X-Auth-Token": token}, authenticated=False)
         return made.json()["secret_ref"].rsplit("/", 1)[1]
 
-    with concurrent.futures.ThreadPoolExecutor(THREADS) as threads:
+    with concurrent.futures.ThreadPoolExecutor(WORKERS * THREADS) as threads:
         keys = list(threads.map(key, range(count)))
     volumes = rows.volumes("measured", volume_type, user, project, keys, SNAPSHOTS)
     return volumes, volume_type
