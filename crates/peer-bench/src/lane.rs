@@ -140,8 +140,13 @@ impl<C: Contender> Lane<C> {
 
     /// A round that is not measured: connections, caches, and a first idea of the rate. Whatever
     /// fails in it is wrong with the ground.
-    pub(crate) async fn warm_up(&mut self, concurrency: usize, requests: &Requests) -> Result<()> {
-        self.round(concurrency, Bound::Operations(concurrency), requests).await?;
+    pub(crate) async fn warm_up(
+        &mut self,
+        concurrency: usize,
+        operations: usize,
+        requests: &Requests,
+    ) -> Result<()> {
+        self.round(concurrency, Bound::Operations(operations), requests).await?;
         for (cell, measured) in std::mem::take(&mut self.measured) {
             let failed = measured.first_error();
             ensure!(failed.is_none(), "{}, warming up: {cell:?}: {failed:?}", self.name);

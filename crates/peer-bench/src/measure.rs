@@ -98,9 +98,9 @@ pub async fn measure(
     let load = load_average();
     let bare = bare(&floor, plan.keys).await?;
     for lane in &mut lanes.storages {
-        lane.warm_up(WARM, &requests).await?;
+        lane.warm_up(WARM, WARM, &requests).await?;
     }
-    lanes.floor.warm_up(WARM, &requests).await?;
+    lanes.floor.warm_up(WARM, WARM, &requests).await?;
     let count = lanes.storages.len() + 1;
     for &concurrency in &plan.concurrencies {
         for round in 0..plan.rounds {

@@ -182,7 +182,8 @@ impl Engine {
         self.detached("initiate", caller.project.clone(), async move {
             let claim = InitiateClaim {
                 hand_over_id: new_hand_over_id(),
-                transfer_id: TransferId::new(uuid::Uuid::new_v4().to_string()),
+                // Those of one time lie beside each other in a table that keeps all of them.
+                transfer_id: TransferId::new(uuid::Uuid::now_v7().to_string()),
                 volume: offer.volume,
                 caller: caller.row(),
                 name: offer.name,

@@ -49,6 +49,19 @@ async fn a_plain_volume_takes_the_same_path_without_the_key_manager() {
     assert_eq!(bench.simulator.count(|event| event.service == Service::Barbican), 0);
 }
 
+/// As they are made, so they lie in the index.
+#[tokio::test]
+async fn an_offer_that_comes_later_has_a_greater_id() {
+    let bench = Bench::with(options(), false).await;
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let offered = bench.initiate().await.unwrap();
+        bench.cancel(&offered.transfer).await.unwrap();
+        ids.push(offered.transfer);
+    }
+    assert!(ids.is_sorted(), "{ids:?}");
+}
+
 #[tokio::test]
 async fn the_old_key_is_read_while_its_shell_is_created() {
     let bench = Bench::new().await;
