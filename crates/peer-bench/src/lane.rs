@@ -147,6 +147,7 @@ impl<C: Contender> Lane<C> {
         requests: &Requests,
     ) -> Result<()> {
         self.round(concurrency, Bound::Operations(operations), requests).await?;
+        self.spent.clear();
         for (cell, measured) in std::mem::take(&mut self.measured) {
             let failed = measured.first_error();
             ensure!(failed.is_none(), "{}, warming up: {cell:?}: {failed:?}", self.name);
