@@ -35,13 +35,16 @@ What limits it:
 
 - Before a real Barbican, Barbican. The floor sends the requests that the service sends, and does
   nothing else: there is no quicker way through Barbican's API.
+- With eight clients and more, both processors are busy, and what the service and its database
+  server compute is taken from Barbican: *floor:us* says then how their processor time relates to
+  Barbican's.
 - What the service adds to the floor on MariaDB is round trips: every statement is one, and wakes a
   thread on either side. `crates/cinder-db/tests/store/statements.rs` pins how many there are. On
   SQLite, where a statement is a call, less is added.
 - Before the simulator, which takes next to nothing, the processors, as *processor time of a
   hand-over* shows. *Others* is the database server: on MariaDB it uses more than all else
-  together. On SQLite, where nearly all is the service's own, there is one writer, which waits for
-  the disk: together they use less than the processors have.
+  together. On SQLite nearly all is the service's own. There is one writer, which waits for the
+  disk: all parts together use less than the processors have.
 - An accept writes a reservation for each quota and project, as Cinder does; that is what makes it
   twice as long as an offer.
 - Barbican takes longer for a request that names a media type in `Accept` than for one that does
