@@ -5,7 +5,6 @@
 //! only when nothing of it has happened.
 
 mod again;
-mod queue;
 mod row;
 mod server;
 mod sqlite;
@@ -17,11 +16,9 @@ use crate::dialect::{Definition, Dialect, Options};
 use crate::turnstile::{Passage, Turnstile};
 use crate::{ConnectError, DbError, StoreConfig};
 use again::Turns;
-use queue::{Queues, Turn};
 use sea_query::{Expr, QueryStatementWriter, SelectStatement, Values};
 use server::{Lent, Server};
 use sqlite::{Sqlite, SqliteRow, SqliteTxn};
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -42,7 +39,6 @@ pub(crate) struct Db {
     pool: Pool,
     dialect: Dialect,
     turns: Turns,
-    queues: Queues,
     turnstile: Option<Arc<dyn Turnstile>>,
 }
 
@@ -52,9 +48,6 @@ pub(crate) struct Txn {
     dialect: Dialect,
     writes: bool,
     watched: Option<Watched>,
-    queues: Queues,
-    /// Those that it has for as long as it lives.
-    turns: Vec<Turn>,
 }
 
 /// A transaction that somebody watches. Dropped after the transaction itself.
@@ -81,8 +74,7 @@ impl Db {
                 Pool::Server(server.map_err(|why| ConnectError::Open { place, why })?)
             }
         };
-        let (turns, queues) = (Turns::default(), Queues::default());
-        Ok(Self { pool, dialect, turns, queues, turnstile: None })
+        Ok(Self { pool, dialect, turns: Turns::default(), turnstile: None })
     }
 
     /// The same database, watched.
@@ -104,7 +96,7 @@ impl Db {
             Pool::Sqlite(pool) => Inner::Sqlite(pool.write().await?),
             Pool::Server(server) => Inner::Server(server.begin(self.dialect.begin_write()).await?),
         };
-        Ok(self.txn(inner, true, watched))
+        Ok(Txn { inner, dialect: self.dialect, writes: true, watched })
     }
 
     /// Runs an insert, update or delete as a transaction of its own, in one round trip; gives the
@@ -139,12 +131,7 @@ impl Db {
             Pool::Sqlite(pool) => Inner::Sqlite(pool.read(statement).await?),
             Pool::Server(server) => Inner::Server(server.begin(statement).await?),
         };
-        Ok(self.txn(inner, false, watched))
-    }
-
-    fn txn(&self, inner: Inner, writes: bool, watched: Option<Watched>) -> Txn {
-        let (dialect, queues) = (self.dialect, self.queues.clone());
-        Txn { inner, dialect, writes, watched, queues, turns: Vec::new() }
+        Ok(Txn { inner, dialect: self.dialect, writes: false, watched })
     }
 
     /// A select that stands alone: it sees one snapshot without a transaction around it. When it is
@@ -201,14 +188,6 @@ impl Txn {
     /// Whether others may write at the same time, so that rows have to be locked.
     pub(crate) fn has_rivals(&self) -> bool {
         self.writes && self.dialect != Dialect::Sqlite
-    }
-
-    /// Queues for rows that everybody writes, before it locks them. Once at most: whoever has a
-    /// turn waits for no other.
-    pub(crate) async fn queue(&mut self, names: impl IntoIterator<Item = String>) {
-        if self.has_rivals() && self.turns.is_empty() {
-            self.turns = self.queues.wait(BTreeSet::from_iter(names)).await;
-        }
     }
 
     /// The database's clock in milliseconds since the epoch.
@@ -284,7 +263,7 @@ impl Txn {
 
     /// After an error nobody knows whether it happened, unless it is [`DbError::Interrupted`].
     pub(crate) async fn commit(self) -> Result<(), DbError> {
-        let Self { inner, watched, turns: _turns, writes: _, dialect: _, queues: _ } = self;
+        let Self { inner, watched, writes: _, dialect: _ } = self;
         let Some(mut watched) = watched else { return commit(inner).await };
         if watched.passage == Passage::NoCommit {
             match inner {

@@ -81,7 +81,6 @@ pub(crate) async fn reserve(
     limits: &Limits,
     demands: &[Demand<'_>],
 ) -> Result<Result<Vec<String>, (usize, Exceeded)>, DbError> {
-    txn.queue(demands.iter().map(|demand| demand.project.as_str().to_owned())).await;
     let there = usages_of(txn, limits, demands).await?;
     let mut usages = there.clone();
     let mut reserved = Vec::new();
@@ -235,20 +234,18 @@ async fn settle(
         return Ok(());
     }
     let select = Query::select()
-        .columns(["usage_id", "project_id", "delta", "deleted"])
+        .columns(["usage_id", "delta", "deleted"])
         .from("reservations")
         // Either, in words for which Cinder's index is used.
         .and_where(Expr::col("deleted").is_in([false, true]))
         .and_where(Expr::col("uuid").is_in(uuids))
         .order_by("id", Order::Asc)
         .take();
-    let (mut reserved, mut projects) = (Vec::new(), Vec::new());
+    let mut reserved = Vec::new();
     for row in txn.all(&select).await? {
-        projects.extend(row.opt_text("project_id")?);
         let (usage, delta) = (row.int("usage_id")?, row.int("delta")?);
         reserved.push(Held { usage, delta, has_lapsed: row.bool("deleted")? });
     }
-    txn.queue(projects).await;
     let mut select = usage_rows(txn);
     select.and_where(Expr::col("id").is_in(reserved.iter().map(|held| held.usage)));
     let mut usages: BTreeMap<i64, Usage> =
