@@ -50,6 +50,9 @@ class SqliteFile:
     NUMBERS = """(with recursive numbers(n) as
         (select 0 union all select n + 1 from numbers where n + 1 < ?) select n from numbers)"""
 
+    # what a server does by itself, sooner or later, once a table has grown
+    SETTLE = ()
+
     def __init__(self, url):
         self.path = url.removeprefix("sqlite:///")
 
@@ -70,6 +73,7 @@ class MariadbServer:
     UUID = "lower(concat(lpad(hex(n * 400), 8, '0'), '-0000-4000-8000-', lpad(hex(n), 12, '0')))"
     PROJECT = "concat('project', mod(n, 1000))"
     NUMBERS = "(select seq as n from seq_0_to_100000000 where seq < ?) as numbers"
+    SETTLE = ("analyze table volumes, snapshots, transfers",)
 
     def __init__(self, url):
         self.url = urlsplit(url)
@@ -101,6 +105,7 @@ class PostgresqlServer:
     UUID = "lpad(to_hex(n * 400), 8, '0') || '-0000-4000-8000-' || lpad(to_hex(n), 12, '0')"
     PROJECT = "'project' || mod(n, 1000)"
     NUMBERS = "generate_series(0::bigint, ? - 1) as numbers(n)"
+    SETTLE = ("end", "vacuum (freeze, analyze)")
 
     def __init__(self, url):
         self.url = url
@@ -218,6 +223,9 @@ class CinderRows:
                 select {shared}, true, '{now()}', {server.UUID}, 'past', 'salt', 'hash', false,
                     {server.PROJECT}, 'elsewhere', true
                 from {server.NUMBERS}""", (transfers,))
+        with self.open() as run:
+            for statement in server.SETTLE:
+                run(statement)
 
     def find(self, project, volume):
         """The volume's row if that project owns it, else None."""

@@ -56,8 +56,8 @@ const GROWTH: &str = "
 Written by `cargo xtask bench-growth`: this service beside so many volumes, and ten times as many
 transfers that have ended, in so many replicas, before the simulator. All take turns; *to first* is
 the rate divided by that of the first line of its kind. PostgreSQL and MariaDB have 1 GiB for
-buffers, and are told not to wait for the disk. On PostgreSQL hand-overs between the same projects
-become slower the more of them wait for the same rows of quotas, with many clients and replicas.
+buffers, and are told not to wait for the disk; their statistics are up to date. All hand-overs are
+between the same two projects: accepts wait for each other, for the same rows of quotas.
 
 ![Beside ever more rows](growth.svg)
 ";

@@ -97,8 +97,9 @@ impl Store {
                 let mut ended = hand_over.clone();
                 ended.apply(Event::Committed).map_err(DbError::from)?;
                 rows::change(&mut txn, &ended, &volume, &entry.details).await?;
-                quotas::commit(&mut txn, &entry.details.reservations).await?;
                 let ended = close(&mut txn, ended).await?;
+                // Last: nobody else may change these projects' usages from here to the end.
+                quotas::commit(&mut txn, &entry.details.reservations).await?;
                 txn.commit().await.map_err(EndError::Unknown)?;
                 Ok(ended)
             })
@@ -201,8 +202,9 @@ async fn abort(txn: &mut Txn, entry: Entry) -> Result<Ended, DbError> {
             tracing::warn!(volume = %hand_over.volume(), "status was changed by somebody else");
         }
     }
+    let ended = close(txn, hand_over).await?;
     quotas::roll_back(txn, &details.reservations).await?;
-    close(txn, hand_over).await
+    Ok(ended)
 }
 
 async fn close(txn: &mut Txn, hand_over: HandOver) -> Result<Ended, DbError> {

@@ -185,6 +185,18 @@ impl Txn {
         }
     }
 
+    /// Before rows that many want to lock are locked: waits for those who came earlier. The names
+    /// are of whom the rows belong to, in the order in which everybody gives them.
+    pub(crate) async fn line_up<'a>(
+        &mut self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Result<(), DbError> {
+        match self.dialect.line_up(names) {
+            Some(select) => self.first(&select).await.map(|_row| ()),
+            None => Ok(()),
+        }
+    }
+
     /// Whether others may write at the same time, so that rows have to be locked.
     pub(crate) fn has_rivals(&self) -> bool {
         self.writes && self.dialect != Dialect::Sqlite

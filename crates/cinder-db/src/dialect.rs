@@ -10,8 +10,8 @@ pub(crate) use sqlite_file::SqliteFile;
 pub(crate) use url::{Address, Options};
 
 use sea_query::{
-    ColumnDef, Expr, IndexCreateStatement, MysqlQueryBuilder, PostgresQueryBuilder,
-    QueryStatementWriter, SqliteQueryBuilder, TableCreateStatement, Value, Values,
+    ColumnDef, Expr, Func, IndexCreateStatement, MysqlQueryBuilder, PostgresQueryBuilder, Query,
+    QueryStatementWriter, SelectStatement, SqliteQueryBuilder, TableCreateStatement, Value, Values,
 };
 use time::PrimitiveDateTime;
 use time::format_description::BorrowedFormatItem;
@@ -20,6 +20,9 @@ use time::macros::format_description;
 /// As `SQLAlchemy` writes `DATETIME` on SQLite: naive UTC with microseconds.
 const DATETIME: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day] [hour]:[minute]:[second].[subsecond digits:6]");
+
+/// "vol-tran": what tells our advisory locks from those of others.
+const VOL_TRAN: &str = "8533481217394372974";
 
 /// Which database it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -51,9 +54,11 @@ impl Dialect {
          /*M!100300 , idle_transaction_timeout = 5 , max_statement_time = 60 */";
 
     /// What a connection to PostgreSQL is told first: as on MariaDB, a process that stands still
-    /// loses its transaction and the locks of it.
-    pub(crate) const POSTGRES_SESSION: &'static str =
-        "SET idle_in_transaction_session_timeout = '5s'; SET statement_timeout = '60s'";
+    /// loses its transaction and the locks of it. Every statement has its index, and is planned
+    /// once: while a table is small or has not been analyzed, that plan would be to read all of it,
+    /// and would stay. (What cannot be helped looks expensive enough then to be compiled.)
+    pub(crate) const POSTGRES_SESSION: &'static str = "SET statement_timeout = '60s'; \
+         SET idle_in_transaction_session_timeout = '5s'; SET enable_seqscan = off; SET jit = off";
 
     /// Starts a transaction that is going to write, so that what is read first, under a lock, is
     /// still true when it is written on. SQLite's lock is taken at once and is on everything (see
@@ -155,11 +160,10 @@ impl Dialect {
     pub(crate) fn lock_schema(self) -> Option<Expr> {
         match self {
             Self::Sqlite => None,
-            // "vol-tran"
-            Self::Postgres => Some(Expr::cust(
+            Self::Postgres => Some(Expr::cust(format!(
                 "(SELECT 1 FROM (SELECT set_config('statement_timeout', '0', true), \
-                  pg_advisory_xact_lock(8533481217394372974)) AS taken)",
-            )),
+                  pg_advisory_xact_lock({VOL_TRAN})) AS taken)",
+            ))),
             Self::MySql => {
                 Some(Expr::cust("GET_LOCK(LEFT(CONCAT('volume_transfer.', DATABASE()), 64), 50)"))
             }
@@ -174,6 +178,24 @@ impl Dialect {
                 Some(Expr::cust("RELEASE_LOCK(LEFT(CONCAT('volume_transfer.', DATABASE()), 64))"))
             }
         }
+    }
+
+    /// Waits, until the transaction ends, behind all others that have asked for one of these names;
+    /// `None` where whoever waits for a row stands in such a line anyway. With PostgreSQL everybody
+    /// who waits for a row is woken by each change of it, and looks at all that it was since.
+    pub(crate) fn line_up<'a>(
+        self,
+        names: impl IntoIterator<Item = &'a str>,
+    ) -> Option<SelectStatement> {
+        if self != Self::Postgres {
+            return None;
+        }
+        let mut select = Query::select();
+        for name in names {
+            let key = Func::cust("hashtextextended").arg(name).arg(Expr::cust(VOL_TRAN));
+            select.expr(Func::cust("pg_advisory_xact_lock").arg(key));
+        }
+        Some(select)
     }
 
     /// Whether an index was not made because it is there. MySQL knows no `IF NOT EXISTS` for it.

@@ -7,7 +7,7 @@ use crate::volumes::touch;
 use crate::{DbError, dialect};
 use sea_query::{CaseStatement, Expr, ExprTrait, Order, Query, SelectStatement};
 use std::cmp::{max, min};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use time::PrimitiveDateTime;
 use transfer_core::ProjectId;
@@ -173,12 +173,12 @@ async fn usages_of(
     limits: &Limits,
     demands: &[Demand<'_>],
 ) -> Result<Usages, DbError> {
+    let projects: BTreeSet<_> = demands.iter().map(|of| of.project.as_str()).collect();
+    txn.line_up(projects.iter().copied()).await?;
     let mut select = usage_rows(txn);
-    select
-        .and_where(Expr::col("project_id").is_in(demands.iter().map(|of| of.project.as_str())))
-        .and_where(
-            Expr::col("resource").is_in(demands.iter().flat_map(|of| of.by_name().into_keys())),
-        );
+    select.and_where(Expr::col("project_id").is_in(projects)).and_where(
+        Expr::col("resource").is_in(demands.iter().flat_map(|of| of.by_name().into_keys())),
+    );
     let mut usages = read_usages(txn, &select).await?;
     for demand in demands {
         for (name, (resource, _)) in demand.by_name() {
@@ -213,6 +213,8 @@ pub(crate) async fn roll_back(txn: &mut Txn, uuids: &[String]) -> Result<(), DbE
 
 /// A reservation that is to end.
 struct Held {
+    id: i64,
+    project: String,
     usage: i64,
     delta: i64,
     /// Whether Cinder has struck it out, and what it held, because its time was over.
@@ -233,19 +235,13 @@ async fn settle(
     if uuids.is_empty() {
         return Ok(());
     }
-    let select = Query::select()
-        .columns(["usage_id", "delta", "deleted"])
-        .from("reservations")
-        // Either, in words for which Cinder's index is used.
-        .and_where(Expr::col("deleted").is_in([false, true]))
-        .and_where(Expr::col("uuid").is_in(uuids))
-        .order_by("id", Order::Asc)
-        .take();
-    let mut reserved = Vec::new();
-    for row in txn.all(&select).await? {
-        let (usage, delta) = (row.int("usage_id")?, row.int("delta")?);
-        reserved.push(Held { usage, delta, has_lapsed: row.bool("deleted")? });
+    let mut reserved = held(txn, uuids, false).await?;
+    if reserved.len() < uuids.len() {
+        reserved.extend(held(txn, uuids, true).await?);
     }
+    reserved.sort_unstable_by_key(|held| held.id);
+    let projects: BTreeSet<_> = reserved.iter().map(|held| held.project.as_str()).collect();
+    txn.line_up(projects).await?;
     let mut select = usage_rows(txn);
     select.and_where(Expr::col("id").is_in(reserved.iter().map(|held| held.usage)));
     let mut usages: BTreeMap<i64, Usage> =
@@ -264,6 +260,22 @@ async fn settle(
         .and_where(Expr::col("uuid").is_in(uuids))
         .take();
     txn.execute(&strike).await.map(|_rows| ())
+}
+
+/// Those of these reservations that hold something, or those that have lapsed.
+async fn held(txn: &mut Txn, uuids: &[String], has_lapsed: bool) -> Result<Vec<Held>, DbError> {
+    let select = Query::select()
+        .columns(["id", "project_id", "usage_id", "delta"])
+        .from("reservations")
+        .and_where(Expr::col("deleted").eq(has_lapsed))
+        .and_where(Expr::col("uuid").is_in(uuids))
+        .take();
+    let found = txn.all(&select).await?;
+    let read = found.iter().map(|row| {
+        let (id, project) = (row.int("id")?, row.text("project_id")?);
+        Ok(Held { id, project, usage: row.int("usage_id")?, delta: row.int("delta")?, has_lapsed })
+    });
+    read.collect()
 }
 
 /// Usages are locked by ascending id, and before reservations, as Cinder does it.

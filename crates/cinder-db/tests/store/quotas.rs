@@ -307,6 +307,38 @@ async fn reservations_look_like_cinders_and_are_struck_at_the_end() {
     assert_eq!(fixture.value(left).await, "0");
 }
 
+/// Cinder strikes out what has expired, and takes back what it held (cinder: `db/api.py`
+/// `reservation_expire`). The rows move all the same.
+#[tokio::test]
+async fn reservations_that_have_lapsed_move_usage_and_hold_nothing() {
+    let (fixture, claim) = offered().await;
+    let claimed = fixture.store.claim_accept(&claim).await.expect("claimed").into_inner();
+    // Some of them: of the two that hold gigabytes of y's, that of the volume.
+    let lapsed = "deleted = FALSE AND project_id = 'y' AND resource = 'gigabytes'
+                  AND id = (SELECT min(id) FROM reservations s
+                            WHERE s.project_id = 'y' AND s.resource = 'gigabytes')";
+    fixture
+        .sql(&format!("UPDATE reservations SET deleted = TRUE, allocated_id = 7 WHERE {lapsed}"))
+        .await;
+    fixture
+        .sql(
+            "UPDATE quota_usages SET reserved = reserved - 2
+             WHERE project_id = 'y' AND resource = 'gigabytes'",
+        )
+        .await;
+    fixture.store.commit(claimed).await.expect("committed");
+    assert_eq!(
+        fixture.rows(USAGE).await,
+        [
+            "project_id=y resource=gigabytes in_use=4 reserved=0",
+            "project_id=y resource=snapshots in_use=1 reserved=0",
+            "project_id=y resource=volumes in_use=1 reserved=0",
+        ]
+    );
+    let left = "SELECT count(*) FROM reservations WHERE deleted = FALSE";
+    assert_eq!(fixture.value(left).await, "0");
+}
+
 /// Each accept writes a dozen of them, and the table keeps what has been struck out.
 #[tokio::test]
 async fn reservations_of_one_time_lie_beside_each_other_in_the_index() {

@@ -5,7 +5,11 @@ use crate::fixture::{Fixture, LEASE, accept, cancel, copied, initiate};
 use crate::listener::Listener;
 use cinder_db::{Ended, SettledEnd, Store};
 use std::fmt::Write as _;
+use test_database::Kind;
 use transfer_core::{HandOver, Settlement};
+
+/// PostgreSQL alone: a place in the line of those who are going to change a project's usages.
+const LINE: &str = "SELECT";
 
 /// What an operation on an encrypted volume with a snapshot asks the database, step by step.
 const STEPS: [(&str, &[&str]); 12] = [
@@ -48,6 +52,7 @@ const STEPS: [(&str, &[&str]); 12] = [
             "SELECT volumes snapshots volume_transfer_hand_overs",
             "SELECT volume_types volume_type_projects",
             "SELECT quotas quota_classes",
+            LINE,
             "SELECT quota_usages",
             "UPDATE quota_usages",
             "INSERT reservations",
@@ -64,12 +69,13 @@ const STEPS: [(&str, &[&str]); 12] = [
             "UPDATE volumes",
             "UPDATE snapshots",
             "UPDATE transfers",
+            "UPDATE volume_transfer_hand_overs",
+            "INSERT volume_transfer_debts",
             "SELECT reservations",
+            LINE,
             "SELECT quota_usages",
             "UPDATE quota_usages",
             "UPDATE reservations",
-            "UPDATE volume_transfer_hand_overs",
-            "INSERT volume_transfer_debts",
         ],
     ),
     (
@@ -113,8 +119,8 @@ const STEPS: [(&str, &[&str]); 12] = [
     ),
 ];
 
-fn own(texts: &[&str]) -> Vec<String> {
-    texts.iter().map(|text| (*text).to_owned()).collect()
+fn expected_on(kind: Kind, texts: &[&'static str]) -> Vec<&'static str> {
+    texts.iter().copied().filter(|text| kind == Kind::Postgres || *text != LINE).collect()
 }
 
 /// A statement's verb, and the tables that it names.
@@ -161,7 +167,8 @@ impl Telling {
     }
 }
 
-/// The same on every database: what one of them needs in addition, the others are asked, too.
+/// The same on every database, but for that line: what else one of them needs, the others are
+/// asked, too.
 #[tokio::test]
 async fn a_step_takes_these_statements_and_no_more() {
     let fixture = Fixture::new().await;
@@ -184,6 +191,7 @@ async fn a_step_takes_these_statements_and_no_more() {
     telling.rest("cancel", &store, cancelled.into_inner()).await;
     assert_eq!(telling.steps.len(), STEPS.len());
     for ((step, heard), (expected_step, expected)) in telling.steps.iter().zip(STEPS) {
-        assert_eq!((step.as_str(), heard.as_slice()), (expected_step, &own(expected)[..]));
+        assert_eq!(step, expected_step);
+        assert_eq!(*heard, expected_on(fixture.database.kind, expected), "{step}");
     }
 }
