@@ -32,8 +32,9 @@ const VERSION: HeaderName = HeaderName::from_static("openstack-api-version");
 const MICROVERSION: &str = "3.70";
 /// How many rows of a list are asked for at once.
 const PAGE: &str = "200";
-/// How often a reading request is tried, and the pause before the second try; it doubles.
-const TRIES: u32 = 5;
+/// How often it is tried to do what has no known outcome, and the pause before the second try. It
+/// doubles: together a minute, in which a service can be restarted.
+pub(crate) const TRIES: u32 = 9;
 const PAUSE: Duration = Duration::from_millis(250);
 /// Longest pause, whatever a service asks for.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -282,14 +283,13 @@ impl BlockStorage {
         look.token(&issued.token).send(&[StatusCode::OK]).await.map(|_reply| ())
     }
 
-    /// The volumes of open offers with this name.
+    /// The volumes of open offers, and what each offer is called.
     ///
     /// # Errors
     /// [`Failure`], after some tries.
-    pub async fn offered_as(&self, name: &str) -> Result<BTreeSet<VolumeId>, Failure> {
+    pub async fn offers(&self) -> Result<BTreeMap<VolumeId, Option<String>>, Failure> {
         let offers = self.transfers().await?.into_iter();
-        let named = offers.filter(|offer| offer.name.as_deref() == Some(name));
-        Ok(named.map(|offer| offer.volume_id).collect())
+        Ok(offers.map(|offer| (offer.volume_id, offer.name)).collect())
     }
 
     /// The newest microversion, if the service says.

@@ -26,7 +26,7 @@ pub use block_storage::{BlockStorage, ConnectError, Outage, Snapshot, Volume};
 pub use clouds::{CloudSettings, Clouds, CloudsError};
 pub use foresight::{Foresight, foresee};
 pub use journal::{Journal, JournalError, Place};
-pub use moving::{Failed, Stopped};
+pub use moving::{Failed, SETTLING, Stopped};
 pub use run::{Event, Run, Standing, Summary};
 pub use selection::{Selection, SelectionError};
 pub use taking_back::TakenBack;

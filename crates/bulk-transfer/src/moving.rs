@@ -4,19 +4,19 @@
 //! clouds are looked at before anything is asked for again: a volume that the recipient has has
 //! arrived, and an offer of this run whose auth key is lost is taken back.
 
-use crate::block_storage::{BlockStorage, Transfer, Volume, Waiting, pause};
+use crate::block_storage::{BlockStorage, TRIES, Transfer, Volume, Waiting, pause};
 use crate::journal::{Journal, JournalError, Place};
 use openstack_http::{Failure, Password, Refusal};
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use transfer_core::{ProjectId, TransferId, VolumeId};
 
-/// How often an operation whose outcome is not known is begun again.
-const TRIES: u32 = 6;
-/// Between two looks at what is about to change, and how many there are: longer than a service
-/// keeps at one operation.
-const SETTLING: Duration = Duration::from_millis(500);
+/// Between two looks at what is about to change.
+pub const SETTLING: Duration = Duration::from_millis(500);
+/// How many looks there are: together longer than a service keeps at one operation.
 const LOOKS: u32 = 150;
+/// With these words a service says that somebody is at a volume at this moment.
+const UNDER_WAY: &str = "Another transfer operation on volume";
 
 /// A volume that stays with the donor, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +59,8 @@ pub(crate) enum Trouble {
     All(Stopped),
     /// This volume's 403: nobody knows yet whether it is the others', too.
     Forbidden(String),
+    /// Somebody is at it, and goes on for longer than is waited for. The journal is as it was.
+    UnderWay(String),
     /// Nothing can be written down any more.
     Journal(JournalError),
 }
@@ -72,9 +74,14 @@ impl Trouble {
             Failure::Refused(refusal) if refusal.status == 403 => {
                 Self::Forbidden(format!("{whose}: {refusal}"))
             }
+            Failure::Refused(refusal) if is_under_way(&refusal) => Self::UnderWay(refusal.message),
             Failure::Refused(refusal) => Self::Own(refusal.message),
         }
     }
+}
+
+fn is_under_way(refusal: &Refusal) -> bool {
+    refusal.status == 400 && refusal.message.contains(UNDER_WAY)
 }
 
 impl From<JournalError> for Trouble {
@@ -94,6 +101,7 @@ pub(crate) struct Mover<'a> {
     pub(crate) donor: &'a BlockStorage,
     pub(crate) recipient: &'a BlockStorage,
     pub(crate) journal: &'a Journal,
+    pub(crate) settling: Duration,
     pub(crate) stop: &'a CancellationToken,
 }
 
@@ -157,16 +165,21 @@ impl<'a> Mover<'a> {
         auth_key: Password,
         way: &mut Way<'a>,
     ) -> Result<Place, Trouble> {
-        let outcome = self.recipient.accept(&transfer, &auth_key).await;
+        // An earlier accept, whose reply was lost, may still be under way.
+        let ask = async || self.recipient.accept(&transfer, &auth_key).await;
+        let outcome = self.once_settled(ask).await?;
         way.patience.waiting.hear(&outcome);
         match outcome {
             Ok(()) => Ok(Place::Arrived),
+            Err(Failure::Refused(refusal)) if is_under_way(&refusal) => {
+                Err(Trouble::UnderWay(refusal.message))
+            }
             Err(failure @ Failure::Unknown(_)) => {
                 way.accepting = true;
                 self.wait(self.recipient, failure, way).await?;
                 Ok(Place::Offered { transfer, auth_key })
             }
-            // An earlier accept, whose reply was lost, may still be under way.
+            // Not every service says so.
             Err(failure) if failure.is_refusal(400) && way.accepting && way.patience.lasts() => {
                 self.wait(self.recipient, failure, way).await?;
                 Ok(Place::Offered { transfer, auth_key })
@@ -181,7 +194,7 @@ impl<'a> Mover<'a> {
                 })
             }
             Err(failure @ Failure::Refused(_)) => {
-                self.donor.take_back(&transfer).await.map_err(self.by(self.donor))?;
+                self.end(&transfer).await?;
                 Err(self.refused(volume, self.recipient, failure))
             }
         }
@@ -236,7 +249,7 @@ impl<'a> Mover<'a> {
         offer: Option<&TransferId>,
     ) -> Result<Found, Trouble> {
         if let Some(offer) = offer {
-            self.donor.take_back(offer).await.map_err(self.by(self.donor))?;
+            self.end(offer).await?;
         }
         let found = self.look(volume).await?;
         let place = match found {
@@ -250,6 +263,32 @@ impl<'a> Mover<'a> {
     pub(crate) async fn has_arrived(&self, id: &VolumeId) -> Result<bool, Trouble> {
         let found = self.recipient.volume(id).await.map_err(self.by(self.recipient))?;
         Ok(of(found, self.recipient.project()).is_some())
+    }
+
+    /// Takes an offer back, once nobody is at its volume.
+    async fn end(&self, offer: &TransferId) -> Result<(), Trouble> {
+        let ended = self.once_settled(async || self.donor.take_back(offer).await).await?;
+        ended.map_err(self.by(self.donor))
+    }
+
+    /// Asks again while what somebody has asked for earlier is under way.
+    async fn once_settled<T>(
+        &self,
+        ask: impl AsyncFn() -> Result<T, Failure>,
+    ) -> Result<Result<T, Failure>, Trouble> {
+        for _ in 0..LOOKS {
+            match ask().await {
+                Err(Failure::Refused(refusal)) if is_under_way(&refusal) => self.rest().await?,
+                outcome => return Ok(outcome),
+            }
+        }
+        Ok(ask().await)
+    }
+
+    /// Between two looks.
+    async fn rest(&self) -> Result<(), Trouble> {
+        let rested = self.stop.run_until_cancelled(tokio::time::sleep(self.settling)).await;
+        rested.ok_or(Trouble::All(Stopped::Asked))
     }
 
     /// Where a volume is; an offer of this run is taken back on the way.
@@ -275,15 +314,14 @@ impl<'a> Mover<'a> {
             let offers = self.donor.transfers().await.map_err(self.by(self.donor))?;
             match offers.into_iter().find(|offer| offer.volume_id == *id) {
                 Some(Transfer { id, name, .. }) if name == Some(self.journal.offer_name()) => {
-                    self.donor.take_back(&id).await.map_err(self.by(self.donor))?;
+                    self.end(&id).await?;
                     return Ok(Found::AtDonor);
                 }
                 Some(Transfer { id, .. }) => {
                     return Err(Trouble::Own(format!("is on offer already, as transfer {id}")));
                 }
                 // It is being made, or has ended between both looks.
-                None if self.stop.is_cancelled() => return Err(Trouble::All(Stopped::Asked)),
-                None => tokio::time::sleep(SETTLING).await,
+                None => self.rest().await?,
             }
         }
         Err(Trouble::Own("is awaiting-transfer, and there is no offer of it".to_owned()))

@@ -20,6 +20,8 @@ pub struct Run<'a> {
     pub journal: &'a Journal,
     /// How many at a time.
     pub jobs: NonZeroUsize,
+    /// How long to wait before looking again at a volume that somebody is at: [`crate::SETTLING`].
+    pub settling: Duration,
     /// Begin with no more volumes, and finish those under way.
     pub stop: CancellationToken,
 }
@@ -31,6 +33,8 @@ pub enum Event {
     Arrived(VolumeId),
     /// A volume stays where it is.
     Failed(Failed),
+    /// Somebody is at a volume: it waits for the next run.
+    UnderWay(Failed),
 }
 
 /// What a run came to.
@@ -44,6 +48,10 @@ pub struct Summary {
     pub failed: Vec<Failed>,
     /// Volumes that wait for the next run.
     pub left: usize,
+    /// How many of those are on offer, with their auth keys in the journal.
+    pub on_offer: usize,
+    /// Those that wait because somebody else was at them, and the service's words.
+    pub under_way: Vec<Failed>,
     /// Why it stopped before its end, if it did.
     pub stopped: Option<Stopped>,
     /// Why not all of this could be written down, if it could not. The journal may hold auth keys
@@ -69,6 +77,8 @@ pub struct Standing {
     pub failed: Vec<Failed>,
     /// Volumes that wait for the next run.
     pub left: usize,
+    /// How many of those are on offer.
+    pub on_offer: usize,
 }
 
 impl Standing {
@@ -79,7 +89,11 @@ impl Standing {
             match place {
                 Place::Arrived => standing.arrived += 1,
                 Place::Failed { reason } => standing.failed.push(Failed { volume, reason }),
-                Place::Planned | Place::Refused | Place::Offered { .. } => standing.left += 1,
+                Place::Planned | Place::Refused => standing.left += 1,
+                Place::Offered { .. } => {
+                    standing.left += 1;
+                    standing.on_offer += 1;
+                }
             }
         }
         standing
@@ -89,6 +103,7 @@ impl Standing {
 #[derive(Default)]
 struct Counted {
     arrived: usize,
+    under_way: Vec<Failed>,
     stopped: Option<Stopped>,
     broken: Option<JournalError>,
 }
@@ -120,12 +135,14 @@ impl Run<'_> {
             .await;
         let counted = counted.into_inner().unwrap_or_else(PoisonError::into_inner);
         let tidied = self.journal.tidy().err();
-        let Standing { failed, left, .. } = Standing::of(self.journal);
+        let Standing { failed, left, on_offer, .. } = Standing::of(self.journal);
         Summary {
             arrived: counted.arrived,
             arrived_before,
             failed,
             left,
+            on_offer,
+            under_way: counted.under_way,
             stopped: counted.stopped,
             unwritten: counted.broken.or(tidied).map(|error| error.to_string()),
             elapsed: begun.elapsed(),
@@ -149,8 +166,8 @@ impl Run<'_> {
     }
 
     pub(crate) fn mover(&self) -> Mover<'_> {
-        let Self { donor, recipient, journal, stop, .. } = self;
-        Mover { donor, recipient, journal, stop }
+        let Self { donor, recipient, journal, settling, stop, .. } = self;
+        Mover { donor, recipient, journal, settling: *settling, stop }
     }
 
     async fn bring(
@@ -178,6 +195,12 @@ impl Run<'_> {
                 Ok(())
             }
             Err(Trouble::Own(reason)) => fail(reason),
+            Err(Trouble::UnderWay(reason)) => {
+                let busy = Failed { volume, reason };
+                show(&Event::UnderWay(busy.clone()));
+                lock().under_way.push(busy);
+                Ok(())
+            }
             // As far as it has come, for the next run.
             Err(Trouble::Forbidden(reason)) => {
                 self.halt(&mut lock(), Stopped::Systemic(reason));

@@ -65,8 +65,12 @@ impl Selection {
     pub fn read_list(path: &Path) -> Result<Vec<String>, SelectionError> {
         let unreadable = |why: String| SelectionError::Unreadable { path: path.to_owned(), why };
         let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-        let listed =
-            if text.trim_start().starts_with('[') { of_json(&text) } else { of_csv(&text) };
+        let listed = match text.trim_start().chars().next() {
+            Some('[') => of_json(&text),
+            // What the clients show to people, and a document that is no list.
+            Some('+' | '{') => Err("is no list: write it with -f csv or -f json".to_owned()),
+            Some(_) | None => of_csv(&text),
+        };
         match listed {
             Ok(listed) if listed.is_empty() => Err(unreadable("names no volume".to_owned())),
             other => other.map_err(unreadable),
@@ -256,6 +260,8 @@ mod tests {
             ("Size,Status\n1,2\n", Err("has no column")),
             ("[1]", Err("entry 1 has no id")),
             ("[", Err("is not JSON")),
+            (r#"{"volumes": [{"name": "x"}]}"#, Err("is no list")),
+            ("+----+\n| ID |\n+----+\n", Err("is no list")),
             ("id\n", Err("names no volume")),
             ("id,name\n,x\n", Err("row 1 names no volume")),
         ] {

@@ -87,7 +87,7 @@ impl Run<'_> {
                 taken.arrived += 1;
                 return;
             }
-            Err(Trouble::Own(reason) | Trouble::Forbidden(reason)) => {
+            Err(Trouble::Own(reason) | Trouble::Forbidden(reason) | Trouble::UnderWay(reason)) => {
                 taken.failed.push(Failed { volume, reason });
                 return;
             }

@@ -4,7 +4,7 @@
 #[path = "stub/cloud.rs"]
 mod stub;
 
-use bulk_transfer::{BlockStorage, Journal, Outage, Place, Run, Stopped, Summary};
+use bulk_transfer::{BlockStorage, Journal, Outage, Place, Run, SETTLING, Stopped, Summary};
 use serde_json::json;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -83,6 +83,7 @@ impl Ground {
             recipient: &self.recipient,
             journal: &journal,
             jobs: NonZeroUsize::MIN,
+            settling: SETTLING,
             stop: CancellationToken::new(),
         }
         .go(&|_event| ())
@@ -127,7 +128,7 @@ async fn what_stops_a_run_says_whose_it_is_and_the_same_command_goes_on() {
     for (at, status, kind, words, left) in cases {
         let case = format!("{at} {status}");
         let ground = Ground::new().await;
-        let tries = if status == 503 { 6 } else { 1 };
+        let tries = if status == 503 { 9 } else { 1 };
         ground.refuse(at, status, tries).await;
         let (summary, places) = ground.run().await;
         assert_eq!(places, left, "{case}: {summary:?}");
@@ -159,7 +160,8 @@ async fn an_outage_is_told_when_it_begins_and_when_it_is_over() {
     for (at, cloud, tries, is_over) in [
         ("/volume-transfers$", "x", 2, true),
         ("/accept$", "y", 2, true),
-        ("/accept$", "y", 6, false),
+        ("/accept$", "y", 8, true),
+        ("/accept$", "y", 9, false),
     ] {
         let ground = Ground::new().await;
         ground.refuse(at, 503, tries).await;

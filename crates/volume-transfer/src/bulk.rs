@@ -2,20 +2,17 @@
 //!
 //! What is done and how it goes on after an interruption is `bulk-transfer`'s; this is its face.
 
+mod ahead;
 mod notices;
+mod report;
 mod signals;
 
 use anyhow::{Context as _, ensure};
 use bulk_transfer::{
-    BlockStorage, Clouds, Failed, Foresight, Journal, Place, Run, Selection, Standing, Stopped,
-    Summary, TakenBack, Volume, foresee,
+    BlockStorage, Clouds, Journal, Place, Run, SETTLING, Selection, Stopped, Volume, foresee,
 };
 use clap::Args;
 use notices::{Bar, Notices};
-use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use tokio_util::sync::CancellationToken;
@@ -59,7 +56,7 @@ pub struct BulkOptions {
     #[arg(long)]
     dry_run: bool,
     /// Try volumes again that an earlier run of this journal has given up
-    #[arg(long, conflicts_with = "dry_run")]
+    #[arg(long)]
     retry_failed: bool,
     /// Take back what the run of this journal has offered and nobody has accepted; move nothing
     #[arg(long, conflicts_with_all = ["dry_run", "retry_failed"])]
@@ -156,11 +153,11 @@ async fn until_stopped(
     let path = options.journal.display();
     ensure!(!options.take_back || options.journal.exists(), "there is no journal {path}");
     if options.dry_run {
-        let ahead = unless_stopped(stop, look_ahead(options, &donor, &recipient)).await?;
+        let ahead = unless_stopped(stop, ahead::look(options, &donor, &recipient)).await?;
         let foresight = async { Ok(foresee(&donor, &recipient, &ahead.volumes).await?) };
         let foresight = unless_stopped(stop, foresight).await?;
-        print_foresight(options, &ahead, &foresight)?;
-        return Ok(Ended::of(foresight.is_clear(), None));
+        ahead.print(options, &foresight)?;
+        return Ok(Ended::of(ahead.is_clear(&foresight), None));
     }
     let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
     if !options.take_back {
@@ -171,20 +168,29 @@ async fn until_stopped(
         recipient: &recipient,
         journal: &journal,
         jobs: options.jobs,
+        settling: SETTLING,
         // A run that stops itself is no signal.
         stop: stop.child_token(),
     };
     if options.take_back {
         let taken = run.take_back().await?;
-        print_taken_back(options, &journal, &taken)?;
+        told(report::taken_back(options, &journal, &taken), options, notices);
         return Ok(Ended::of(taken.is_complete(), taken.stopped.as_ref()));
     }
     run.forgive().await?;
     let bar = Bar::new(&journal, notices);
     let summary = run.go(&|event| bar.show(event)).await;
     bar.clear();
-    print_summary(options, &journal, &summary)?;
+    told(report::summary(options, &journal, &summary), options, notices);
     Ok(Ended::of(summary.is_complete(), summary.stopped.as_ref()))
+}
+
+/// What has been moved has been moved, whether or not its report is read.
+fn told(report: anyhow::Result<()>, options: &BulkOptions, notices: &Notices) {
+    if let Err(error) = report {
+        let journal = options.journal.display();
+        notices.say(&format!("error: {error:#}; the journal {journal} says how far the run is"));
+    }
 }
 
 /// What is looked at before anything moves; a signal ends it at once.
@@ -256,48 +262,6 @@ fn check_selection(
     Ok(())
 }
 
-/// What a dry run looks at, and what of it is over.
-struct Ahead {
-    volumes: Vec<Volume>,
-    /// Of the run that the journal is of, if it is there.
-    arrived: usize,
-    offered: usize,
-}
-
-/// The volumes that a run would move: of those in the journal the ones that are left.
-async fn look_ahead(
-    options: &BulkOptions,
-    donor: &BlockStorage,
-    recipient: &BlockStorage,
-) -> anyhow::Result<Ahead> {
-    let selection = selection(options)?;
-    let open = || Journal::open(&options.journal, donor.name(), recipient.name());
-    let journal = options.journal.exists().then(open);
-    let journal = journal.transpose()?.filter(|journal| !journal.places().is_empty());
-    let Some(journal) = journal else {
-        let selection = selection.with_context(|| WHICH)?;
-        let volumes = selected(options, &selection, donor).await?;
-        return Ok(Ahead { volumes, arrived: 0, offered: 0 });
-    };
-    check_selection(options, selection.as_ref(), &journal)?;
-    let all = all_of(donor).await?;
-    let open = donor.offered_as(&journal.offer_name()).await?;
-    let places: BTreeMap<VolumeId, Place> = journal.places().into_iter().collect();
-    let fits: BTreeSet<VolumeId> = match selection.filter(|one| one.listed.is_none()) {
-        Some(selection) => selection.of(&all)?.into_iter().map(|volume| volume.id).collect(),
-        None => BTreeSet::new(),
-    };
-    let is_left = |volume: &Volume| match places.get(&volume.id) {
-        Some(Place::Planned | Place::Refused) => !open.contains(&volume.id),
-        Some(Place::Failed { .. }) => options.retry_failed,
-        Some(Place::Offered { .. } | Place::Arrived) => false,
-        None => fits.contains(&volume.id),
-    };
-    let arrived = places.values().filter(|place| matches!(place, Place::Arrived)).count();
-    let volumes = all.into_iter().filter(is_left).collect();
-    Ok(Ahead { volumes, arrived, offered: open.len() })
-}
-
 const WHICH: &str = "which volumes? say --all, --name, --type, --property or --list";
 
 /// What the options say; nothing where they do not say which volumes.
@@ -328,156 +292,6 @@ async fn selected(
     let volumes = selection.of(&all_of(donor).await?)?;
     ensure!(!volumes.is_empty(), "no volume of {:?} is meant by {selection}", options.from);
     Ok(volumes)
-}
-
-/// Writes the whole of a report to the standard output.
-fn print(text: &str) -> anyhow::Result<()> {
-    let mut output = anstream::stdout();
-    output.write_all(text.as_bytes()).context("the report cannot be written")?;
-    output.flush().context("the report cannot be written")
-}
-
-fn print_json(document: &Value) -> anyhow::Result<()> {
-    print(&(serde_json::to_string_pretty(document)? + "\n"))
-}
-
-/// A volume as people know it.
-fn called(volume: &VolumeId, name: Option<&str>) -> String {
-    match name.filter(|name| !name.is_empty()) {
-        Some(name) => format!("{volume} ({name})"),
-        None => volume.to_string(),
-    }
-}
-
-fn print_foresight(
-    options: &BulkOptions,
-    ahead: &Ahead,
-    foresight: &Foresight,
-) -> anyhow::Result<()> {
-    let Foresight { volumes, snapshots, gigabytes, obstacles, failures } = foresight;
-    let name = |id: &VolumeId| {
-        let volume = ahead.volumes.iter().find(|volume| volume.id == *id);
-        volume.and_then(|volume| volume.name.clone())
-    };
-    if options.json {
-        let moving = ahead.volumes.iter().map(|volume| {
-            json!({"volume": volume.id.as_str(), "name": volume.name, "gigabytes": volume.size})
-        });
-        return print_json(&json!({
-            "from": options.from, "to": options.to, "clear": foresight.is_clear(),
-            "arrived_before": ahead.arrived, "on_offer": ahead.offered,
-            "volumes": volumes, "snapshots": snapshots, "gigabytes": gigabytes,
-            "moving": moving.collect::<Vec<_>>(),
-            "obstacles": obstacles, "failures": listed(failures, name),
-        }));
-    }
-    let mut text = String::new();
-    for volume in &ahead.volumes {
-        let _ = writeln!(text, "{}", called(&volume.id, volume.name.as_deref()));
-    }
-    let _ = writeln!(text, "{volumes} volumes and {snapshots} snapshots, {gigabytes} GiB");
-    if ahead.arrived + ahead.offered > 0 {
-        let Ahead { arrived, offered, .. } = ahead;
-        let _ = writeln!(text, "{arrived} others have arrived, {offered} are on offer by this run");
-    }
-    for obstacle in obstacles {
-        let _ = writeln!(text, "in the way: {obstacle}");
-    }
-    for Failed { volume, reason } in failures {
-        let volume = called(volume, name(volume).as_deref());
-        let _ = writeln!(text, "will fail: {volume}: {reason}");
-    }
-    if foresight.is_clear() {
-        text.push_str("nothing stands in the way\n");
-    }
-    print(&text)
-}
-
-fn print_taken_back(
-    options: &BulkOptions,
-    journal: &Journal,
-    taken: &TakenBack,
-) -> anyhow::Result<()> {
-    let TakenBack { taken_back, arrived, failed, stopped } = taken;
-    let stopped = stopped.as_ref().map(why);
-    let standing = Standing::of(journal);
-    if options.json {
-        return print_json(&json!({
-            "from": options.from, "to": options.to, "complete": taken.is_complete(),
-            "taken_back": taken_back, "arrived": arrived,
-            "arrived_before": standing.arrived.saturating_sub(*arrived),
-            "failed": listed(failed, |id| journal.name(id)),
-            "failed_before": listed(&standing.failed, |id| journal.name(id)),
-            "left": standing.left, "stopped": stopped,
-        }));
-    }
-    let mut text = format!("{taken_back} offers are taken back, {arrived} had been accepted\n");
-    let (all_arrived, all_failed, left) = (standing.arrived, standing.failed.len(), standing.left);
-    let _ = writeln!(text, "{all_arrived} have arrived, {all_failed} failed, {left} are left");
-    for Failed { volume, reason } in failed {
-        let volume = called(volume, journal.name(volume).as_deref());
-        let _ = writeln!(text, "still open: {volume}: {reason}");
-    }
-    if let Some(why) = stopped {
-        let _ = writeln!(text, "stopped: {why}");
-    }
-    print(&text)
-}
-
-fn listed(failed: &[Failed], name: impl Fn(&VolumeId) -> Option<String>) -> Vec<Value> {
-    let one = |Failed { volume, reason }: &Failed| {
-        let name = name(volume);
-        json!({"volume": volume.as_str(), "name": name, "reason": reason})
-    };
-    failed.iter().map(one).collect()
-}
-
-fn why(stopped: &Stopped) -> String {
-    match stopped {
-        Stopped::Asked => "interrupted".to_owned(),
-        Stopped::Systemic(reason) | Stopped::Outage(reason) => reason.clone(),
-    }
-}
-
-fn print_summary(
-    options: &BulkOptions,
-    journal: &Journal,
-    summary: &Summary,
-) -> anyhow::Result<()> {
-    let seconds = summary.elapsed.as_secs_f64();
-    let stopped = summary.stopped.as_ref().map(why);
-    if options.json {
-        return print_json(&json!({
-            "from": options.from, "to": options.to, "complete": summary.is_complete(),
-            "arrived": summary.arrived, "arrived_before": summary.arrived_before,
-            "failed": listed(&summary.failed, |id| journal.name(id)), "left": summary.left,
-            "stopped": stopped, "unwritten": summary.unwritten, "seconds": seconds,
-        }));
-    }
-    let all = summary.arrived + summary.arrived_before + summary.failed.len() + summary.left;
-    let rate = summary.arrived as f64 / seconds.max(0.001);
-    let mut text = format!(
-        "{} of {all} volumes have arrived, {} of them now: {seconds:.1} s, {rate:.1} a second\n",
-        summary.arrived + summary.arrived_before,
-        summary.arrived
-    );
-    for Failed { volume, reason } in &summary.failed {
-        let volume = called(volume, journal.name(volume).as_deref());
-        let _ = writeln!(text, "failed: {volume}: {reason}");
-    }
-    if let Some(why) = stopped {
-        let _ = writeln!(text, "stopped: {why}");
-    }
-    if let Some(why) = &summary.unwritten {
-        let _ = writeln!(text, "{why}; it may hold auth keys of offers that have ended");
-    }
-    if summary.left > 0 {
-        let _ = writeln!(text, "{} are left: say the same again to go on", summary.left);
-    }
-    if !summary.failed.is_empty() {
-        text.push_str("to try what failed again: the same with --retry-failed\n");
-    }
-    print(&text)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is told on the standard error while a run goes on, above its bar if there is one.
 
-use super::called;
+use super::report::called;
 use bulk_transfer::{Event, Failed, Journal, Outage, Place};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::io::Write as _;
@@ -64,6 +64,11 @@ impl<'a> Bar<'a> {
     }
 
     pub(super) fn show(&self, event: &Event) {
+        if let Event::UnderWay(Failed { volume, reason }) = event {
+            let volume = called(volume, self.journal.name(volume).as_deref());
+            self.notices.say(&format!("still under way: {volume}: {reason}"));
+            return;
+        }
         let before = self.done.fetch_add(1, Ordering::Relaxed);
         self.notices.0.inc(1);
         if let Event::Failed(Failed { volume, reason }) = event {

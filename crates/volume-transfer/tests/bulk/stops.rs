@@ -1,8 +1,8 @@
 //! What a run that is stopped tells on the standard error, and how it exits.
 
 use super::{Ground, json_of, program, volume, write_journal};
-use serde_json::json;
-use std::io::{BufRead as _, BufReader};
+use serde_json::{Value, json};
+use std::io::{BufRead as _, BufReader, Read as _};
 use std::process::{Child, ChildStderr, Command, Stdio};
 
 /// The recipient gets no look at a volume, and is told to come again after so many seconds.
@@ -81,8 +81,17 @@ impl Running {
         line
     }
 
-    fn code(mut self) -> Option<i32> {
-        self.child.wait().expect("an exit status").code()
+    fn code(self) -> Option<i32> {
+        self.end().0
+    }
+
+    /// How it exits, and its report if that is read.
+    fn end(mut self) -> (Option<i32>, String) {
+        let mut report = String::new();
+        if let Some(mut output) = self.child.stdout.take() {
+            output.read_to_string(&mut report).expect("text");
+        }
+        (self.child.wait().expect("an exit status").code(), report)
     }
 }
 
@@ -111,12 +120,15 @@ async fn a_signal_ends_a_run_that_waits_for_a_service() {
         let ground = Ground::with(1, &["--fault", fault]).await;
         let mut command = ground.bulk(&["--name", "import-*", "--json"]);
         let mut running = Running::start({
-            command.stdout(Stdio::null());
+            command.stdout(Stdio::piped());
             command
         });
         running.hear("is not available");
         running.signal(signal);
-        assert_eq!(running.code(), Some(1), "{signal}");
+        let (code, report) = running.end();
+        assert_eq!(code, Some(1), "{signal}");
+        let done: Value = serde_json::from_str(&report).expect("a report");
+        assert_eq!((&done["left"], &done["on_offer"]), (&1.into(), &1.into()), "{done}");
         let journal = std::fs::read_to_string(ground.path("journal")).expect("a journal");
         assert_eq!(journal.matches("\"offered\"").count(), 1, "{signal}: {journal}");
     }
