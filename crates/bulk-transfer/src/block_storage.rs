@@ -10,6 +10,7 @@ mod pages;
 pub use outage::Outage;
 
 use crate::clouds::CloudSettings;
+use crate::journal::Party;
 use http::header::HeaderName;
 use http::{HeaderValue, Method, StatusCode};
 use keystone_client::{Identity, Keystone, ServiceSession};
@@ -124,12 +125,11 @@ pub enum ConnectError {
 
 /// One side's connection.
 pub struct BlockStorage {
-    name: String,
+    party: Party,
     service: Service,
     /// Barbican, where the catalogue has one.
     key_manager: Option<Service>,
     session: ServiceSession,
-    project: ProjectId,
     roles: Vec<String>,
     watch: Watch,
 }
@@ -145,7 +145,6 @@ impl BlockStorage {
         let wire = Wire::new(&cloud.tls, limits)?;
         let exchange: Arc<dyn Exchange> = Arc::new(wire);
         let keystone = Keystone::new(&cloud.auth_url, Arc::clone(&exchange));
-        let name = cloud.name.clone();
         let (region, interface) = (cloud.region.as_deref(), cloud.interface.as_str());
         let session = ServiceSession::new(
             keystone,
@@ -167,14 +166,15 @@ impl BlockStorage {
         let key_manager = catalog.endpoint(&["key-manager"], interface, region);
         let key_manager = key_manager.map(|url| Service::new(&url, "v1", Arc::clone(&exchange)));
         let service = Service::new(&versioned(&endpoint), "v3", exchange);
-        let (roles, watch) = (roles.clone(), Watch::new(&name, |_| ()));
-        Ok(Self { name, service, key_manager, roles, session, project, watch })
+        let (roles, watch) = (roles.clone(), Watch::new(&cloud.name, |_| ()));
+        let party = Party { cloud: cloud.name, project };
+        Ok(Self { party, service, key_manager, roles, session, watch })
     }
 
     /// Somebody hears of outages.
     #[must_use]
     pub fn telling(mut self, tell: impl Fn(&Outage) + Send + Sync + 'static) -> Self {
-        self.watch = Watch::new(&self.name, tell);
+        self.watch = Watch::new(&self.party.cloud, tell);
         self
     }
 
@@ -183,14 +183,14 @@ impl BlockStorage {
         &self.watch
     }
 
-    /// The cloud's name.
-    pub fn name(&self) -> &str {
-        &self.name
+    /// Which cloud and project it is.
+    pub fn party(&self) -> &Party {
+        &self.party
     }
 
     /// The project.
     pub fn project(&self) -> &ProjectId {
-        &self.project
+        &self.party.project
     }
 
     /// The roles of the user in it.
@@ -266,7 +266,7 @@ impl BlockStorage {
 
     /// The project's quotas by resource.
     pub(crate) async fn quotas(&self) -> Result<BTreeMap<String, Quota>, Failure> {
-        let path = format!("/os-quota-sets/{}", self.project);
+        let path = format!("/os-quota-sets/{}", self.project());
         let document: Value = self.read(&path, &[("usage", "true")]).await?.json("quotas")?;
         let set = document.get("quota_set").and_then(Value::as_object);
         let set = set.ok_or(Failure::unreadable("quotas"))?;
@@ -360,7 +360,7 @@ impl BlockStorage {
             waiting.hear(&outcome);
             match outcome {
                 Err(failure @ Failure::Unknown(_)) if tries < TRIES => {
-                    tracing::debug!(cloud = self.name, error = %failure, "asked again");
+                    tracing::debug!(cloud = self.party.cloud, error = %failure, "asked again");
                     let again = pause(&failure, tries);
                     waiting.begin(&self.watch, &failure, again);
                     tokio::time::sleep(again).await;
@@ -382,7 +382,7 @@ impl BlockStorage {
         query: &[(&str, &str)],
         body: Option<&Value>,
     ) -> Result<Reply, Failure> {
-        self.send_to(method, &format!("/{}{path}", self.project), query, body).await
+        self.send_to(method, &format!("/{}{path}", self.project()), query, body).await
     }
 
     /// Sends a request to a path below the version.

@@ -9,14 +9,31 @@
 use openstack_http::Password;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use transfer_core::{TransferId, VolumeId};
+use transfer_core::{ProjectId, TransferId, VolumeId};
 
 const VERSION: u32 = 1;
+
+/// One side of a run: a cloud of `clouds.yaml`, and which project that is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Party {
+    /// The cloud's name.
+    pub cloud: String,
+    /// The project.
+    pub project: ProjectId,
+}
+
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}, project {}", self.cloud, self.project)
+    }
+}
 
 /// How far a volume is.
 #[derive(Clone, Debug)]
@@ -55,7 +72,7 @@ pub enum JournalError {
     /// Another run has it.
     #[error("journal {0} is in use by another run")]
     InUse(PathBuf),
-    /// It is of other clouds.
+    /// It is of other clouds or projects.
     #[error(
         "journal {path} is of a run from {donor} to {recipient}; name another with --journal, or \
          remove it"
@@ -64,9 +81,9 @@ pub enum JournalError {
         /// The file.
         path: PathBuf,
         /// Its donor.
-        donor: String,
+        donor: Party,
         /// Its recipient.
-        recipient: String,
+        recipient: Party,
     },
     /// A line is none of ours.
     #[error("journal {path}, line {line}: not what this program writes")]
@@ -92,8 +109,8 @@ struct Head {
     version: u32,
     /// Offers of this run are called after it.
     run: String,
-    donor: String,
-    recipient: String,
+    donor: Party,
+    recipient: Party,
     /// Which volumes were asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     selection: Option<String>,
@@ -134,11 +151,11 @@ struct Kept {
 }
 
 impl Journal {
-    /// Opens the journal of a run between these clouds, or begins one.
+    /// Opens the journal of a run between these parties, or begins one.
     ///
     /// # Errors
     /// [`JournalError`].
-    pub fn open(path: &Path, donor: &str, recipient: &str) -> Result<Self, JournalError> {
+    pub fn open(path: &Path, donor: &Party, recipient: &Party) -> Result<Self, JournalError> {
         let io = |said| JournalError::Io { path: path.to_owned(), said };
         let mut options = OpenOptions::new();
         options.read(true).append(true).create(true).mode(0o600);
@@ -163,14 +180,14 @@ impl Journal {
             let head = Head {
                 version: VERSION,
                 run: uuid::Uuid::new_v4().to_string(),
-                donor: donor.to_owned(),
-                recipient: recipient.to_owned(),
+                donor: donor.clone(),
+                recipient: recipient.clone(),
                 selection: None,
             };
             write_line(&mut file, &head).map_err(io)?;
             (head, Vec::new())
         };
-        if (head.donor.as_str(), head.recipient.as_str()) != (donor, recipient) {
+        if (&head.donor, &head.recipient) != (donor, recipient) {
             let Head { donor, recipient, .. } = head;
             return Err(JournalError::OtherRun { path: path.to_owned(), donor, recipient });
         }

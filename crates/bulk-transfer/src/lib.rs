@@ -25,7 +25,7 @@ mod taking_back;
 pub use block_storage::{BlockStorage, ConnectError, Outage, Snapshot, Volume};
 pub use clouds::{CloudSettings, Clouds, CloudsError};
 pub use foresight::{Foresight, foresee};
-pub use journal::{Journal, JournalError, Place};
+pub use journal::{Journal, JournalError, Party, Place};
 pub use moving::{Failed, SETTLING, Stopped};
 pub use run::{Event, Run, Standing, Summary};
 pub use selection::{Selection, SelectionError};

@@ -231,7 +231,7 @@ impl<'a> Mover<'a> {
     /// Whose quota, roles or service it is.
     pub(crate) fn whose(&self, side: &BlockStorage) -> String {
         let role = if std::ptr::eq(side, self.donor) { "donor" } else { "recipient" };
-        format!("{role} {:?}, project {}", side.name(), side.project())
+        format!("{role} {}", side.party())
     }
 
     /// The open offers of this run, by their volumes.

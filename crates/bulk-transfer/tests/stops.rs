@@ -7,7 +7,6 @@ mod stub;
 use bulk_transfer::{BlockStorage, Journal, Outage, Place, Run, SETTLING, Stopped, Summary};
 use serde_json::json;
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use stub::{asked, cloud, reply};
 use tokio_util::sync::CancellationToken;
@@ -70,13 +69,14 @@ impl Ground {
         refused.up_to_n_times(times).with_priority(1).mount(server).await;
     }
 
-    fn journal(&self) -> std::path::PathBuf {
-        self.folder.path().join("journal")
+    fn open(&self) -> Journal {
+        let (donor, recipient) = (self.donor.party(), self.recipient.party());
+        Journal::open(&self.folder.path().join("journal"), donor, recipient).expect("a journal")
     }
 
     /// Moves what is left, and says how far the volumes are then.
     async fn run(&self) -> (Summary, String) {
-        let journal = open(&self.journal());
+        let journal = self.open();
         journal.plan("--all", VOLUMES.map(|id| (id.into(), None))).expect("planned");
         let summary = Run {
             donor: &self.donor,
@@ -101,10 +101,6 @@ impl Ground {
     fn told(&self) -> Vec<String> {
         std::mem::take(&mut *self.told.lock().expect("whole"))
     }
-}
-
-fn open(path: &Path) -> Journal {
-    Journal::open(path, "x", "y").expect("a journal")
 }
 
 /// A refusal of the first volume's offer or accept, why the run stops, and how far the volumes are.

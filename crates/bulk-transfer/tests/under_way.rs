@@ -51,8 +51,9 @@ impl Ground {
     }
 
     fn journal(&self, place: Place, is_resumed: bool) -> Journal {
-        let open =
-            || Journal::open(&self.folder.path().join("journal"), "x", "y").expect("it is whole");
+        let path = self.folder.path().join("journal");
+        let parties = (self.donor.party(), self.recipient.party());
+        let open = || Journal::open(&path, parties.0, parties.1).expect("it is whole");
         let journal = open();
         journal.plan("--all", [("v".into(), None)]).expect("it is whole");
         journal.record(&"v".into(), place).expect("it is whole");

@@ -159,7 +159,7 @@ async fn until_stopped(
         ahead.print(options, &foresight)?;
         return Ok(Ended::of(ahead.is_clear(&foresight), None));
     }
-    let journal = Journal::open(&options.journal, donor.name(), recipient.name())?;
+    let journal = Journal::open(&options.journal, donor.party(), recipient.party())?;
     if !options.take_back {
         plan(options, &donor, &journal, stop, notices).await?;
     }

@@ -92,7 +92,7 @@ pub fn run(options: &CheckOptions) -> anyhow::Result<bool> {
     let findings = if let Some(text) = &options.replay {
         Findings::of_run(replay(text)?)
     } else if let Some(protocol) = options.protocol.filter(|one| *one != Protocol::HandOver) {
-        Findings::of_bad_protocol(protocol, counterexamples(protocol))
+        Findings::of_bad_protocol(protocol, tried(protocol))
     } else {
         hand_over(options)?
     };
@@ -115,10 +115,13 @@ fn replay(text: &str) -> anyhow::Result<Trace> {
     }
 }
 
-/// Where the known-bad protocol fails, scenario by scenario.
-fn counterexamples(protocol: Protocol) -> impl Iterator<Item = Trace> {
+/// The scenarios of a known-bad protocol, and where it fails in each.
+fn tried(protocol: Protocol) -> impl Iterator<Item = (Scenario, Option<Trace>)> {
     let of_it = move |scenario: &Scenario| scenario.setting.protocol == protocol;
-    scenarios().into_iter().filter(of_it).filter_map(|scenario| scenario.counterexample())
+    scenarios().into_iter().filter(of_it).map(|scenario| {
+        let counterexample = scenario.counterexample();
+        (scenario, counterexample)
+    })
 }
 
 fn hand_over(options: &CheckOptions) -> anyhow::Result<Findings> {

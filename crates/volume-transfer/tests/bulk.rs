@@ -143,9 +143,10 @@ async fn what_has_come_to_fit_since_is_moved_too_and_another_selection_is_anothe
 
 /// The journal that run `r` of the volumes called `import-*` would have left.
 fn write_journal(ground: &Ground, lines: &[Value]) {
+    let party = |cloud: &str, user: &User| json!({"cloud": cloud, "project": user.project});
     let head = json!({
-        "version": 1, "run": "r", "donor": "donor", "recipient": "recipient",
-        "selection": "--name import-*",
+        "version": 1, "run": "r", "donor": party("donor", &ground.x),
+        "recipient": party("recipient", &ground.y), "selection": "--name import-*",
     });
     let lines = [head].iter().chain(lines).map(|line| format!("{line}\n")).collect::<String>();
     std::fs::write(ground.path("journal"), lines).expect("a journal");

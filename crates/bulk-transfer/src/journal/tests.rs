@@ -2,6 +2,14 @@
 
 use super::*;
 
+fn party(cloud: &str, project: &str) -> Party {
+    Party { cloud: cloud.to_owned(), project: project.into() }
+}
+
+fn open(path: &Path) -> Result<Journal, JournalError> {
+    Journal::open(path, &party("x", "p-x"), &party("y", "p-y"))
+}
+
 fn volume(number: u32) -> VolumeId {
     VolumeId::new(format!("volume-{number}"))
 }
@@ -20,7 +28,7 @@ fn names(journal: &Journal) -> Vec<String> {
 fn a_journal_says_the_same_when_it_is_opened_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
-    let journal = Journal::open(&path, "x", "y").unwrap();
+    let journal = open(&path).unwrap();
     assert!(!journal.was_there());
     let named = |number| (volume(number), (number == 2).then(|| "data".to_owned()));
     journal.plan("--all", (0..5).map(named)).unwrap();
@@ -30,10 +38,10 @@ fn a_journal_says_the_same_when_it_is_opened_again() {
     journal.record(&volume(3), Place::Failed { reason: "no".to_owned() }).unwrap();
     journal.record(&volume(4), Place::Refused).unwrap();
     let name = journal.offer_name();
-    assert!(matches!(Journal::open(&path, "x", "y"), Err(JournalError::InUse(_))));
+    assert!(matches!(open(&path), Err(JournalError::InUse(_))));
     drop(journal);
     for tidied in [false, true] {
-        let again = Journal::open(&path, "x", "y").unwrap();
+        let again = open(&path).unwrap();
         assert!(again.was_there());
         assert_eq!(again.offer_name(), name);
         assert_eq!(again.selection().as_deref(), Some("--all"));
@@ -46,14 +54,18 @@ fn a_journal_says_the_same_when_it_is_opened_again() {
         again.tidy().unwrap();
         again.record(&volume(0), Place::Planned).unwrap();
     }
-    let other = Journal::open(&path, "x", "z").err().unwrap();
-    assert!(matches!(other, JournalError::OtherRun { .. }));
+    for (cloud, project) in [("z", "p-y"), ("y", "p-z")] {
+        let other = Journal::open(&path, &party("x", "p-x"), &party(cloud, project)).err();
+        let other = other.unwrap().to_string();
+        let words = "is of a run from \"x\", project p-x to \"y\", project p-y; name another";
+        assert!(other.contains(words), "{other}");
+    }
 }
 
 #[test]
 fn what_is_planned_later_comes_behind_what_is_there_and_changes_none_of_it() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = Journal::open(&folder.path().join("journal"), "x", "y").unwrap();
+    let journal = open(&folder.path().join("journal")).unwrap();
     journal.plan("--all", [(volume(0), None)]).unwrap();
     journal.record(&volume(0), Place::Arrived).unwrap();
     journal.plan("--all", [(volume(1), None), (volume(0), None)]).unwrap();
@@ -65,7 +77,7 @@ fn what_is_planned_later_comes_behind_what_is_there_and_changes_none_of_it() {
 fn keys_of_ended_offers_go_even_where_no_other_file_can_be() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
-    let journal = Journal::open(&path, "x", "y").unwrap();
+    let journal = open(&path).unwrap();
     journal.record(&volume(0), offered()).unwrap();
     std::fs::create_dir(folder.path().join("journal.new")).unwrap();
     assert!(matches!(journal.tidy(), Err(JournalError::Io { .. })), "it is open");
@@ -73,7 +85,7 @@ fn keys_of_ended_offers_go_even_where_no_other_file_can_be() {
     journal.tidy().unwrap();
     assert_eq!(std::fs::read_to_string(&path).unwrap().matches("0123hush").count(), 0);
     drop(journal);
-    assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 arrived"]);
+    assert_eq!(names(&open(&path).unwrap()), ["volume-0 arrived"]);
 }
 
 /// Nothing is to be moved then.
@@ -81,7 +93,7 @@ fn keys_of_ended_offers_go_even_where_no_other_file_can_be() {
 fn a_plan_that_has_no_room_leaves_the_journal_as_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
-    let journal = Journal::open(&path, "x", "y").unwrap();
+    let journal = open(&path).unwrap();
     std::fs::create_dir(folder.path().join("journal.new")).unwrap();
     let before = std::fs::read(&path).unwrap();
     assert!(journal.plan("--all", [(volume(0), None)]).is_err());
@@ -95,16 +107,16 @@ fn a_journal_behind_a_link_stays_behind_it() {
     std::fs::write(&path, "").unwrap();
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    Journal::open(&link, "x", "y").unwrap().plan("--all", [(volume(0), None)]).unwrap();
+    open(&link).unwrap().plan("--all", [(volume(0), None)]).unwrap();
     assert!(link.is_symlink());
-    assert_eq!(names(&Journal::open(&path, "x", "y").unwrap()), ["volume-0 planned"]);
+    assert_eq!(names(&open(&path).unwrap()), ["volume-0 planned"]);
 }
 
 #[test]
 fn a_line_that_was_cut_short_is_no_line() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
-    let journal = Journal::open(&path, "x", "y").unwrap();
+    let journal = open(&path).unwrap();
     journal.record(&volume(0), Place::Planned).unwrap();
     let whole = std::fs::metadata(&path).unwrap().len();
     journal.record(&volume(0), offered()).unwrap();
@@ -112,11 +124,11 @@ fn a_line_that_was_cut_short_is_no_line() {
     let all = std::fs::read(&path).unwrap();
     for length in usize::try_from(whole).unwrap()..all.len() - 1 {
         std::fs::write(&path, &all[..length]).unwrap();
-        let again = Journal::open(&path, "x", "y").unwrap();
+        let again = open(&path).unwrap();
         assert_eq!(names(&again), ["volume-0 planned"], "{length}");
         again.record(&volume(1), Place::Planned).unwrap();
         drop(again);
-        let names = names(&Journal::open(&path, "x", "y").unwrap());
+        let names = names(&open(&path).unwrap());
         assert_eq!(names.last().map(String::as_str), Some("volume-1 planned"), "{length}");
     }
 }
@@ -125,7 +137,10 @@ fn a_line_that_was_cut_short_is_no_line() {
 fn what_this_program_did_not_write_is_refused_and_so_is_what_others_can_read() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("journal");
-    let head = r#"{"version":1,"run":"r","donor":"x","recipient":"y"}"#;
+    let (donor, recipient) = (party("x", "p-x"), party("y", "p-y"));
+    let selection = Some("--all".to_owned());
+    let head = Head { version: VERSION, run: "r".to_owned(), donor, recipient, selection };
+    let head = serde_json::to_string(&head).unwrap();
     for (text, line) in [
         ("hello\n".to_owned(), 1),
         (head.replace(":1", ":2"), 1),
@@ -134,10 +149,10 @@ fn what_this_program_did_not_write_is_refused_and_so_is_what_others_can_read() {
     ] {
         std::fs::write(&path, text).unwrap();
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).unwrap();
-        let error = Journal::open(&path, "x", "y").err().unwrap().to_string();
+        let error = open(&path).err().unwrap().to_string();
         assert!(error.contains(&format!("line {line}")), "{error}");
     }
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-    let error = Journal::open(&path, "x", "y").err().unwrap();
+    let error = open(&path).err().unwrap();
     assert!(matches!(error, JournalError::Exposed { mode: 0o640, .. }), "{error}");
 }

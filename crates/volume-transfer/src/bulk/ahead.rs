@@ -38,7 +38,7 @@ pub(super) async fn look(
     recipient: &BlockStorage,
 ) -> anyhow::Result<Ahead> {
     let selection = selection(options)?;
-    let open = || Journal::open(&options.journal, donor.name(), recipient.name());
+    let open = || Journal::open(&options.journal, donor.party(), recipient.party());
     let journal = options.journal.exists().then(open);
     let journal = journal.transpose()?.filter(|journal| !journal.places().is_empty());
     let Some(journal) = journal else {

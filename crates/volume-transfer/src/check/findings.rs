@@ -137,9 +137,17 @@ impl Findings {
         Self { traces: vec![described(trace.clone())], ..Self::new(&trace.protocol, 1) }
     }
 
-    /// The findings of a protocol that is known to be bad.
-    pub(super) fn of_bad_protocol(protocol: Protocol, runs: impl Iterator<Item = Trace>) -> Self {
-        Self { traces: runs.map(described).collect(), ..Self::new(protocol.name(), 1) }
+    /// The findings of a protocol that is known to be bad: where it fails, scenario by scenario.
+    pub(super) fn of_bad_protocol(
+        protocol: Protocol,
+        tried: impl Iterator<Item = (Scenario, Option<Trace>)>,
+    ) -> Self {
+        let mut findings = Self::new(protocol.name(), 1);
+        for (scenario, trace) in tried {
+            findings.rejected(Rejected::new(&scenario, trace.as_ref()));
+            findings.traces.extend(trace.map(described));
+        }
+        findings
     }
 
     /// Findings to be filled.
@@ -332,6 +340,16 @@ mod tests {
         let mut toothless = sound();
         toothless.rejected(rejected(None));
         assert_eq!(toothless.verdict(), Verdict::ProvesNothing);
+    }
+
+    #[test]
+    fn a_bad_protocol_that_is_not_rejected_is_no_success() {
+        let scenario = scenarios().remove(0);
+        let protocol = scenario.setting.protocol;
+        let missed = Findings::of_bad_protocol(protocol, [(scenario, None)].into_iter());
+        assert_eq!(missed.verdict(), Verdict::ProvesNothing);
+        let told = text::of(&missed).unwrap();
+        assert!(told.contains(&format!("not rejected: {}", protocol.name())), "{told}");
     }
 
     #[test]

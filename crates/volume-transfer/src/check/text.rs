@@ -42,6 +42,9 @@ pub(super) fn of(findings: &Findings) -> Result<String, fmt::Error> {
             for situation in findings.missing() {
                 writeln!(out, "  never came about: {situation}")?;
             }
+            for one in findings.rejected.iter().filter(|one| one.steps.is_none()) {
+                writeln!(out, "  not rejected: {} in {}", one.protocol, one.scenario)?;
+            }
         }
     }
     Ok(text)
