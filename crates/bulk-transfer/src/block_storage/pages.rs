@@ -1,18 +1,25 @@
 //! Lists that come page by page, though rows go meanwhile.
 
 use openstack_http::Failure;
+use std::collections::BTreeSet;
 
 /// All rows of a list, asked for page by page. One that is gone by the time that it is to mark the
-/// next page is left out, and the one before it is the mark.
+/// next page is left out, and the one before it is the mark. A page that brings nothing new is the
+/// last: a service that heeds no mark would give it for ever.
 pub(super) async fn pages<T>(
     id: impl Fn(&T) -> String,
     ask: impl AsyncFn(Option<String>) -> Result<Vec<T>, Failure>,
 ) -> Result<Vec<T>, Failure> {
-    let mut all = Vec::new();
+    let (mut all, mut seen) = (Vec::new(), BTreeSet::new());
     loop {
         match ask(all.last().map(&id)).await {
-            Ok(page) if page.is_empty() => return Ok(all),
-            Ok(page) => all.extend(page),
+            Ok(page) => {
+                let before = all.len();
+                all.extend(page.into_iter().filter(|row| seen.insert(id(row))));
+                if all.len() == before {
+                    return Ok(all);
+                }
+            }
             Err(failure) if failure.is_refusal(404) && all.pop().is_some() => {}
             Err(failure) => return Err(failure),
         }
@@ -63,5 +70,11 @@ mod tests {
             Err(Refusal { status: 404, message: "there is no such list".to_owned() }.into())
         });
         assert!(refused.await.unwrap_err().is_refusal(404));
+    }
+
+    #[tokio::test]
+    async fn a_service_that_heeds_no_mark_is_read_once() {
+        let found = pages(char::to_string, async |_| Ok("ab".chars().collect())).await.unwrap();
+        assert_eq!(found, ['a', 'b']);
     }
 }
